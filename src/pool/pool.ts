@@ -1,0 +1,307 @@
+import { JumboError } from "../errors.ts";
+import { Arena } from "../memory/arena.ts";
+import { createControlBlock } from "../memory/control-block.ts";
+import type { ControlBlock } from "../memory/control-block.ts";
+import { COUNTER, NIL } from "../memory/layout.ts";
+import { loadMemoryAdvice } from "../os/memory-advice.ts";
+import { Audit } from "./audit.ts";
+import type { PageHolder } from "./audit.ts";
+import { growFree, growthStep } from "./growth.ts";
+import { listHolders, pagesOutError } from "./holders.ts";
+import { poolSettings } from "./options.ts";
+import type { PoolOptions, PoolSettings } from "./options.ts";
+import { PageTable } from "./page-table.ts";
+import { Page } from "./page.ts";
+import type { PageHome } from "./page.ts";
+import { blockStats } from "./stats.ts";
+import type { PoolStats } from "./stats.ts";
+import { StolenPages } from "./stolen-pages.ts";
+import { IdleTimer, trimFree } from "./trimming.ts";
+import { verifyPages } from "./verify.ts";
+import { Waiters } from "./waiters.ts";
+import { Watermarks } from "./watermarks.ts";
+
+/**
+ * A pool of page-sized buffers in one arena.
+ *
+ *     alloc ──▶ Page ──release──▶ free list ──▶ alloc …           LIFO: the warmest page goes out first
+ *                 └───steal─────▶ StolenPage ──release──▶ arena   the pool may grow in its place
+ *
+ * Memory is bounded by `(pagesMax + stolenMax) × pageSizeBytes`, committed on demand, given back when idle.
+ * Thread: the one that made it. After jumbo(9), FreeBSD 5.0 kern/uipc_jumbo.c.
+ */
+export class JumboPool {
+  readonly pageSizeBytes: number;
+  readonly pagesMax: number;
+  /** Settles when the pool has been closed. */
+  readonly closed: Promise<void>;
+  readonly #settings: PoolSettings;
+  readonly #block: ControlBlock;
+  readonly #arena: Arena;
+  readonly #table: PageTable;
+  readonly #home: PageHome;
+  readonly #stolen: StolenPages;
+  readonly #waiters: Waiters;
+  readonly #watermarks: Watermarks;
+  readonly #audit: Audit | null;
+  readonly #idle: IdleTimer<JumboPool>;
+  #settleClosed: () => void = () => {};
+  #isClosed = false;
+  #peak = 0;
+
+  /** @throws JumboError `ERR_JUMBO_OPTION_INVALID` naming the option */
+  constructor(options: PoolOptions = {}) {
+    const settings = poolSettings(options, process.env);
+    this.#settings = settings;
+    this.pageSizeBytes = settings.pageSizeBytes;
+    this.pagesMax = settings.pagesMax;
+    this.closed = new Promise((resolve) => (this.#settleClosed = resolve));
+    this.#block = createControlBlock(settings);
+    this.#table = new PageTable(this.#block);
+    this.#arena = new Arena(settings.pageSizeBytes, settings.pagesMax + settings.stolenMax);
+    this.#stolen = new StolenPages(this.#arena, this.#table, (path) => this.#count(path));
+    this.#waiters = new Waiters(settings.waitersMax, () => this.#count(COUNTER.waitAborted));
+    this.#watermarks = new Watermarks(settings, () => this.#count(COUNTER.pressures));
+    this.#audit = settings.audit === null ? null : new Audit(this.#arena, this.#table, settings.audit, (path) => this.#count(path));
+    this.#idle = new IdleTimer<JumboPool>(this, settings.idleTrimMs, (pool) => pool.#trimIdle());
+    this.#home = {
+      arena: this.#arena,
+      table: this.#table,
+      returned: (page): void => this.#returned(page),
+      steal: (number, generation) => {
+        const stolen = this.#stolen.steal(number, generation);
+        this.#audit?.forget(number);
+        this.#gave();
+        return stolen;
+      },
+    };
+    this.#grow(settings.pagesInitial);
+  }
+
+  /**
+   * A page of your own, with one hold; `null`, with nothing changed, when all are out. Never blocks, never zeroes. O(1), about 20 ns.
+   * @throws JumboError `ERR_JUMBO_POOL_CLOSED`
+   */
+  alloc(): Page | null {
+    const page = this.#take();
+    if (page === null) this.#refused();
+    else if (this.#audit !== null) this.#watch(page, this.#audit.sample(this.alloc));
+    return page;
+  }
+
+  /**
+   * Appends up to `count` pages to `pages`, each as from {@link alloc}.
+   * @returns how many; fewer than `count` when the pool runs out
+   * @throws JumboError `ERR_JUMBO_OPTION_INVALID` when `count` is not a whole number, `ERR_JUMBO_POOL_CLOSED`
+   */
+  allocMany(pages: Page[], count: number): number {
+    if (!Number.isInteger(count) || count < 0) {
+      throw new JumboError("ERR_JUMBO_OPTION_INVALID", `count must be a whole number, not ${count}`);
+    }
+    for (let taken = 0; taken < count; taken++) {
+      const page = this.#take();
+      if (page === null) {
+        this.#refused();
+        return taken;
+      }
+      if (this.#audit !== null) this.#watch(page, this.#audit.sample(this.allocMany));
+      pages.push(page);
+    }
+    return count;
+  }
+
+  /**
+   * A page as soon as there is one: first come, first served. A page that was promised is yours, also when the signal aborts later.
+   * Rejects with `ERR_JUMBO_WAITERS_MAX`, with `ERR_JUMBO_POOL_CLOSED` on close, and with the signal's reason when it aborts.
+   */
+  async allocOrWait(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<Page> {
+    const { signal } = options;
+    signal?.throwIfAborted();
+    const page = this.#take();
+    const origin = this.#audit?.sample(this.allocOrWait) ?? null;
+    if (page !== null) return this.#watch(page, origin);
+    this.#count(COUNTER.waited);
+    this.#watermarks.refused(this.#table.inUse);
+    return this.#waiters.wait(signal, origin);
+  }
+
+  /** Pages that can still be taken before the pool is exhausted: `pagesMax` − in use. */
+  get availablePages(): number {
+    return this.pagesMax - this.#table.inUse;
+  }
+
+  /** True from the moment fewer than `lowPages` are available until `highPages` are again. */
+  get isUnderPressure(): boolean {
+    return this.#watermarks.isUnderPressure;
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** `listener` is called, in a microtask, when the pool comes under pressure. Returns the function that ends that. */
+  onPressure(listener: () => void): () => void {
+    return this.#watermarks.onPressure(listener);
+  }
+
+  /** `listener` is called, in a microtask, when the pressure is over. Returns the function that ends that. */
+  onRelief(listener: () => void): () => void {
+    return this.#watermarks.onRelief(listener);
+  }
+
+  /**
+   * Gives the memory of all free pages back to the system, where the system lets us (Linux with `koffi`); otherwise they are
+   * kept, and counted in `trimKept`. Pages that are out are never touched. O(free pages): for an idle moment.
+   * @returns how many pages went back
+   */
+  trim(): number {
+    if (this.#isClosed) throw this.#closedError();
+    while (this.#table.endQuarantine());
+    return this.#trim(this.#table.free);
+  }
+
+  /** One consistent snapshot. Cheap: some tens of numbers, no walk. */
+  stats(): PoolStats {
+    this.#peak = Math.max(this.#peak, this.#watermarks.peak);
+    return {
+      ...blockStats(this.#block),
+      inUsePeak: this.#peak,
+      waiting: this.#waiters.count,
+      isUnderPressure: this.isUnderPressure,
+    };
+  }
+
+  /** Who has the pages that are out; ages and stacks for those that audit mode watches. At most `limit`; O(arena pages). */
+  holders(limit = 100): PageHolder[] {
+    return listHolders(this.#table, this.#audit, limit);
+  }
+
+  /**
+   * Checks every law of the pool by walking all of it. O(arena pages).
+   * @throws InvariantError naming the law that is broken: our bug
+   */
+  verify(): void {
+    verifyPages(this.#block);
+  }
+
+  /**
+   * Closes the pool: no page can be taken any more, and who waits is refused. Stolen pages stay their owners'. Again: nothing.
+   *
+   * With `force`, pages that are out are taken from their holders: their handles are stale from here on. Nobody else
+   * ever gets that memory, so a system call that still writes there does no harm.
+   * @throws JumboError `ERR_JUMBO_PAGES_OUT`, with nothing changed, when pages are out; the message says how many, and with audit mode where from
+   */
+  close(options: { readonly force?: boolean } = {}): void {
+    if (this.#isClosed) return;
+    if (this.#table.inUse > 0 && options.force !== true) throw pagesOutError(this.#table, this.#audit);
+    this.#isClosed = true;
+    this.#idle.stop();
+    this.#abandonAll();
+    this.#waiters.rejectAll(() => this.#closedError());
+    this.#settleClosed();
+  }
+
+  /** Same as {@link close} without force: for `using`. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #take(): Page | null {
+    let number = this.#table.take();
+    if (number === NIL) {
+      if (!this.#refill()) return null;
+      number = this.#table.take();
+    }
+    this.#watermarks.took(this.#table.inUse);
+    return new Page(this.#home, number);
+  }
+
+  /** Makes the free list non-empty if there is any way to. */
+  #refill(): boolean {
+    if (this.#isClosed) throw this.#closedError();
+    const table = this.#table;
+    if (table.growable > 0) return this.#grow(growthStep(this.pageSizeBytes, table.pooled)) || table.endQuarantine();
+    return table.endQuarantine();
+  }
+
+  #grow(count: number): boolean {
+    const added = growFree(this.#arena, this.#table, count);
+    this.#block.counters[COUNTER.grown] = this.#block.counters[COUNTER.grown]! + added;
+    if (this.#table.growable > 0 && added < count) this.#count(COUNTER.growFailed);
+    if (this.#table.pooled > this.#settings.pagesInitial) this.#idle.start();
+    return added > 0;
+  }
+
+  #refused(): void {
+    this.#count(COUNTER.refused);
+    this.#watermarks.refused(this.#table.inUse);
+  }
+
+  #watch(page: Page, origin: Error | null): Page {
+    if (this.#audit?.taken(page, origin) === "poisoned" && this.#settings.zeroOnRelease) page.bytes.fill(0);
+    return page;
+  }
+
+  /** A page has lost its last hold. */
+  #returned(page: Page): void {
+    if (this.#audit?.returned(page) === true) {
+      this.#table.putQuarantine(page.number);
+      if (this.#table.quarantined > this.#audit.quarantinePages) this.#table.endQuarantine();
+    } else {
+      if (this.#settings.zeroOnRelease) this.#arena.bytesOf(page.number).fill(0);
+      this.#table.putFree(page.number);
+    }
+    this.#gave();
+  }
+
+  /** There is one page more to be had. */
+  #gave(): void {
+    this.#watermarks.gave(this.#table.inUse);
+    if (this.#waiters.count > 0) this.#waiters.serve((origin) => this.#takeFor(origin));
+  }
+
+  #takeFor(origin: Error | null): Page | null {
+    const page = this.#take();
+    return page === null ? null : this.#watch(page, origin);
+  }
+
+  #trim(count: number): number {
+    this.#audit?.endPoison();
+    const { advice } = loadMemoryAdvice();
+    const trimmed = advice === null ? 0 : trimFree(this.#arena, this.#table, advice, count);
+    const { counters } = this.#block;
+    counters[COUNTER.trimmed] = counters[COUNTER.trimmed]! + trimmed;
+    counters[COUNTER.trimKept] = counters[COUNTER.trimKept]! + count - trimmed;
+    return trimmed;
+  }
+
+  /** Trims what nobody needed since the last time. True while there may be more to trim later. */
+  #trimIdle(): boolean {
+    const table = this.#table;
+    const needed = Math.max(this.#watermarks.peak, this.#settings.pagesInitial);
+    this.#peak = Math.max(this.#peak, this.#watermarks.peak);
+    this.#watermarks.restartPeak(table.inUse);
+    const surplus = Math.min(table.free - table.quarantined, table.pooled - needed);
+    if (surplus > 0 && this.#trim(surplus) === 0) return false; // the system does not let us
+    return table.pooled > this.#settings.pagesInitial;
+  }
+
+  #abandonAll(): void {
+    for (let number = 0; number < this.#table.frontier; number++) {
+      if (!this.#table.isInUse(number)) continue;
+      this.#table.abandon(number);
+      this.#audit?.forget(number);
+      this.#count(COUNTER.abandoned);
+    }
+    while (this.#table.endQuarantine());
+    for (let number = this.#table.unlinkFree(); number !== NIL; number = this.#table.unlinkFree()) this.#table.retireFree(number);
+  }
+
+  #count(path: number): void {
+    this.#block.counters[path] = this.#block.counters[path]! + 1;
+  }
+
+  #closedError(): JumboError {
+    return new JumboError("ERR_JUMBO_POOL_CLOSED", "the pool has been closed");
+  }
+}
