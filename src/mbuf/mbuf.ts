@@ -1,0 +1,111 @@
+import { JumboError } from "../errors.ts";
+
+/** Bytes that an mbuf shows and does not own: a page, or anything else that counts its holders. */
+export type Storage = {
+  /** All of the storage's bytes; no copy. */
+  readonly bytes: Buffer;
+  /** One release more is needed from now on. */
+  hold(): unknown;
+  release(): void;
+};
+
+/**
+ * Received bytes: a view over storage, at most one page long.
+ *
+ *     storage  ┌───────────────┬──────────────────┬──────────────┐
+ *              │ another mbuf  │ this mbuf's bytes│ not yet used │
+ *              └───────────────┴──────────────────┴──────────────┘
+ *                              offset ──length──▶
+ *
+ * What a receiver hands you is **borrowed**: good until your callback returns, until the promise it returned settles, or until
+ * your `for await` moves on. {@link hold} keeps it longer, {@link release} lets it go. Forgetting costs nothing: what you did
+ * not hold goes back by itself. After the end every use throws `ERR_JUMBO_MBUF_RELEASED`; a `Buffer` taken from {@link bytes}
+ * cannot be revoked, so do not use it then.
+ *
+ * Law: it has one hold on its storage for as long as it is borrowed or held.
+ */
+export class Mbuf {
+  /** How many bytes. */
+  readonly length: number;
+  readonly #storage: Storage;
+  readonly #offset: number;
+  #bytes: Buffer | null = null;
+  #holds = 0;
+  #isBorrowed = true;
+
+  /** @internal Receivers make mbufs, borrowed, each with one hold on `storage` that it takes over. */
+  constructor(storage: Storage, offset: number, length: number) {
+    this.#storage = storage;
+    this.#offset = offset;
+    this.length = length;
+  }
+
+  /**
+   * Exactly the received bytes, where they are: no copy.
+   * @throws JumboError `ERR_JUMBO_MBUF_RELEASED`
+   */
+  get bytes(): Buffer {
+    if (this.isReleased) throw this.#released();
+    return (this.#bytes ??= this.#storage.bytes.subarray(this.#offset, this.#offset + this.length));
+  }
+
+  /** True once the borrow is over and every hold released; every other use throws then. */
+  get isReleased(): boolean {
+    return this.#holds === 0 && !this.#isBorrowed;
+  }
+
+  /**
+   * Keeps the bytes beyond the borrow, until one {@link release} more.
+   * @returns this mbuf
+   * @throws JumboError `ERR_JUMBO_MBUF_RELEASED`
+   */
+  hold(): this {
+    if (this.isReleased) throw this.#released();
+    this.#holds++;
+    return this;
+  }
+
+  /**
+   * Lets one hold go; without a hold, ends the borrow early.
+   * @throws JumboError `ERR_JUMBO_MBUF_RELEASED` when nothing is left to let go
+   */
+  release(): void {
+    if (this.isReleased) throw this.#released();
+    if (this.#holds > 0) this.#holds--;
+    else this.#isBorrowed = false;
+    if (this.isReleased) this.#letGo();
+  }
+
+  /** Same as {@link release}, but nothing when it was let go inside the block: for `using held = m.hold()`. */
+  [Symbol.dispose](): void {
+    if (!this.isReleased) this.release();
+  }
+
+  /**
+   * A copy in memory of your own: for small pieces that are kept long (a held mbuf pins its whole page), and for the APIs
+   * that refuse shared memory. The mbuf is as before.
+   * @throws JumboError `ERR_JUMBO_MBUF_RELEASED`
+   */
+  copy(): Buffer<ArrayBuffer> {
+    const target = Buffer.allocUnsafeSlow(this.length);
+    this.bytes.copy(target);
+    return target;
+  }
+
+  /** @internal The receiver's end of the borrow. Nothing when the consumer ended it early. */
+  endBorrow(): void {
+    if (!this.#isBorrowed) return;
+    this.#isBorrowed = false;
+    if (this.#holds === 0) this.#letGo();
+  }
+
+  #letGo(): void {
+    this.#bytes = null;
+    this.#storage.release();
+  }
+
+  #released(): JumboError {
+    const text = "this mbuf has been let go: its bytes may belong to somebody else; hold() it for as long as you need it";
+    return new JumboError("ERR_JUMBO_MBUF_RELEASED", text);
+  }
+}

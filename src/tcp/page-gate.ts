@@ -1,0 +1,97 @@
+import type { JumboPool } from "../pool/pool.ts";
+import { PageFiller } from "./page-filler.ts";
+
+/** A receiver, as far as the gate is concerned. */
+export type Gated = {
+  /** Stops reading until {@link goOn}. */
+  stopForPages(): void;
+  goOn(): void;
+};
+
+/** How many receivers go on at a time, before the rest of the event loop and a look at the pool. */
+const GO_ON_BATCH = 16;
+
+/**
+ * Stops the receivers of one pool when its pages run short, and lets them go on, fairly, when there are some again.
+ *
+ *     pressure ──▶ all stop ──▶ waiting: A, B, C, … (first come, first served)
+ *     relief   ──▶ A … P go on; a turn of the event loop later, without pressure, the next 16; and so on
+ *
+ * Who goes on and runs into pressure again stands at the end of the line: with n sockets each gets its share.
+ * Law: a receiver waits only while there is pressure, or while a turn to let it go on is scheduled. Thread: owner only.
+ */
+export class PageGate {
+  static readonly #gates = new WeakMap<JumboPool, PageGate>();
+  readonly filler: PageFiller;
+  readonly #pool: JumboPool;
+  readonly #receivers = new Set<Gated>();
+  /** In order of arrival. */
+  readonly #waiting = new Set<Gated>();
+  #isTurnScheduled = false;
+
+  private constructor(pool: JumboPool) {
+    this.#pool = pool;
+    this.filler = new PageFiller(pool);
+    pool.onPressure(() => this.#stopAll());
+    pool.onRelief(() => this.#nextTurn());
+  }
+
+  /** The gate of `pool`: one for all its receivers. */
+  static of(pool: JumboPool): PageGate {
+    let gate = PageGate.#gates.get(pool);
+    if (gate === undefined) PageGate.#gates.set(pool, (gate = new PageGate(pool)));
+    return gate;
+  }
+
+  get isClosed(): boolean {
+    return this.#pool.isUnderPressure;
+  }
+
+  enter(receiver: Gated): void {
+    this.#receivers.add(receiver);
+    if (this.isClosed) this.#stop(receiver);
+  }
+
+  leave(receiver: Gated): void {
+    this.#receivers.delete(receiver);
+    this.#waiting.delete(receiver);
+  }
+
+  /** Puts a receiver that has stopped reading in line. */
+  wait(receiver: Gated): void {
+    this.#waiting.add(receiver);
+    // The pool tells nobody of a pressure that was over before it could: so look again.
+    if (!this.#isTurnScheduled) this.#schedule();
+  }
+
+  #stopAll(): void {
+    for (const receiver of this.#receivers) this.#stop(receiver);
+  }
+
+  #stop(receiver: Gated): void {
+    if (this.#waiting.has(receiver)) return;
+    receiver.stopForPages();
+    this.#waiting.add(receiver);
+  }
+
+  #schedule(): void {
+    this.#isTurnScheduled = true;
+    setImmediate(() => {
+      this.#isTurnScheduled = false;
+      this.#nextTurn();
+    });
+  }
+
+  #nextTurn(): void {
+    let count = 0;
+    for (const receiver of this.#waiting) {
+      if (this.isClosed) return; // relief calls again
+      if (count++ === GO_ON_BATCH) {
+        if (!this.#isTurnScheduled) this.#schedule();
+        return;
+      }
+      this.#waiting.delete(receiver);
+      receiver.goOn();
+    }
+  }
+}

@@ -1,0 +1,35 @@
+import type { Mbuf } from "../mbuf/mbuf.ts";
+
+/** Names of the engines that fill pages from a socket. */
+export type TcpEngine = "onread" | "data";
+
+/** Takes what a reader has read. Internal. */
+export type Sink = {
+  /** Takes over a borrowed mbuf. */
+  push(mbuf: Mbuf): void;
+  /** Called after each read: false stops the reader until it is started again. */
+  wantsMore(): boolean;
+  /** Something threw: the consumer, or a pool that was closed under us. */
+  fail(error: unknown): void;
+};
+
+/**
+ * Gets bytes from a socket into pages. Internal.
+ *
+ * Pausing by the user (`socket.pause()`) and stopping by us are two things: we never start what the user has paused.
+ */
+export type Reader = {
+  readonly engine: TcpEngine;
+  readonly reads: number;
+  /** Bytes that were copied once more on their way: from Node's chunk, or from the landing strip. */
+  readonly copiedBytes: number;
+  readonly isPausedByUser: boolean;
+  /** Pauses in the user's name: `socket.resume()` goes on. */
+  pauseForUser(): void;
+  /** Stops reading; at most one read more arrives (with TLS, what is decrypted already). */
+  stop(): void;
+  /** Reads again, unless the user has paused. */
+  start(): void;
+  /** The socket is closed: the kernel writes no more. Gives back what was armed. */
+  close(): void;
+};

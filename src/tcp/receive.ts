@@ -1,0 +1,86 @@
+import { Socket } from "node:net";
+import { Readable } from "node:stream";
+import { JumboError } from "../errors.ts";
+import type { Mbuf } from "../mbuf/mbuf.ts";
+import { JumboPool } from "../pool/pool.ts";
+import { ChunkReader } from "./chunk-reader.ts";
+import { handleOf, onreadKeys } from "./node-internals.ts";
+import type { OnreadKeys } from "./node-internals.ts";
+import { PageGate } from "./page-gate.ts";
+import { PageReader } from "./page-reader.ts";
+import type { TcpEngine } from "./reader.ts";
+import { Receiver } from "./receiver.ts";
+import type { OnMbuf } from "./receiver.ts";
+
+/** What `receive()` takes beside the socket. */
+export type ReceiveOptions = {
+  /** Where the pages come from. Several sockets share one pool. */
+  readonly pool: JumboPool;
+  /** `auto` (default): `onread` where this Node and this socket allow it, else `data`, with the reason in `stats()`. */
+  readonly engine?: "auto" | TcpEngine;
+};
+
+const receiving = new WeakSet<Readable>();
+
+/**
+ * Receives from `socket` into the pages of a pool: a connecting or connected `net.Socket`, accepted by any `net.Server` (call it in the
+ * `'connection'` handler), TLS on either side, a Unix socket, a child's pipe, stdin.
+ *
+ *     kernel ──▶ page ──▶ mbuf ──▶ you          no copy, except the first read after an idle time (at most 16 KiB)
+ *
+ * Each mbuf is borrowed: see `Mbuf`. `'end'`, `'close'`, `'error'`, timeouts, `pause()`, `resume()` and writing are as on any socket;
+ * `'data'` and reading from the socket itself are not for you any more. When the pool runs short reading stops, and
+ * goes on when pages are back. A consumer that throws destroys the socket with that error.
+ *
+ * @param onMbuf called for each mbuf, in order, one at a time; without it, iterate the receiver with `for await`
+ * @throws JumboError `ERR_JUMBO_SOCKET_INVALID`, `ERR_JUMBO_RECEIVER_ACTIVE`, `ERR_JUMBO_OPTION_INVALID`, `ERR_JUMBO_POOL_CLOSED`
+ */
+export function receive(socket: Readable, options: ReceiveOptions, onMbuf?: (mbuf: Mbuf) => unknown): Receiver {
+  const { pool, engine } = checked(socket, options, onMbuf);
+  const choice = engine === "data" ? { keys: null, reason: null } : onreadFor(socket);
+  if (engine === "onread" && choice.keys === null) throw optionError(`engine "onread" cannot be had: ${choice.reason}`);
+
+  receiving.add(socket);
+  const gate = PageGate.of(pool);
+  const receiver = new Receiver(socket, gate, onMbuf ?? null, choice.keys === null ? choice.reason : null);
+  if (choice.keys !== null && socket instanceof Socket) {
+    const reader = new PageReader(socket, pool, gate.filler, receiver);
+    reader.attach(choice.keys);
+    receiver.start(reader);
+  } else {
+    const reader = new ChunkReader(socket, gate.filler, receiver);
+    reader.attach();
+    receiver.start(reader);
+  }
+  return receiver;
+}
+
+/** The keys to arm `socket` with, or why it cannot be armed. */
+function onreadFor(socket: Readable): { readonly keys: OnreadKeys } | { readonly keys: null; readonly reason: string } {
+  if (onreadKeys.keys === null) return onreadKeys;
+  if (!(socket instanceof Socket)) return { keys: null, reason: "this is a stream and no net.Socket" };
+  if (handleOf(socket) === null) return { keys: null, reason: "this socket's handle cannot read into a buffer of ours" };
+  return onreadKeys;
+}
+
+function checked(socket: Readable, options: ReceiveOptions, onMbuf: OnMbuf | undefined): { pool: JumboPool; engine: "auto" | TcpEngine } {
+  if (!(socket instanceof Readable)) throw socketError("receive() wants a net.Socket or another readable stream");
+  if (socket.destroyed || socket.readableEnded) throw socketError("the socket is destroyed or at its end: nothing can be received from it");
+  if (socket.readableObjectMode || socket.readableEncoding !== null) throw socketError("the stream gives objects or strings, not bytes");
+  if (receiving.has(socket)) throw new JumboError("ERR_JUMBO_RECEIVER_ACTIVE", "receive() was called on this socket before");
+  if (onreadKeys.keys !== null && Reflect.get(socket, onreadKeys.keys.buffer)) throw socketError("the socket has an onread option of its own");
+  if (onMbuf !== undefined && typeof onMbuf !== "function") throw optionError("onMbuf must be a function");
+  const { pool, engine = "auto" } = options ?? {};
+  if (!(pool instanceof JumboPool)) throw optionError("pool must be a JumboPool");
+  if (engine !== "auto" && engine !== "onread" && engine !== "data") throw optionError('engine must be "auto", "onread" or "data"');
+  if (pool.isClosed) throw new JumboError("ERR_JUMBO_POOL_CLOSED", "the pool has been closed");
+  return { pool, engine };
+}
+
+function socketError(text: string): JumboError {
+  return new JumboError("ERR_JUMBO_SOCKET_INVALID", text);
+}
+
+function optionError(text: string): JumboError {
+  return new JumboError("ERR_JUMBO_OPTION_INVALID", text);
+}

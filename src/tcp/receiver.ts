@@ -1,0 +1,273 @@
+import { finished } from "node:stream";
+import type { Readable } from "node:stream";
+import { JumboError } from "../errors.ts";
+import type { Mbuf } from "../mbuf/mbuf.ts";
+import type { PageGate } from "./page-gate.ts";
+import type { Reader, TcpEngine } from "./reader.ts";
+
+/** Takes one mbuf, borrowed until it returns, or until the promise it returns settles. `false` pauses the socket. */
+export type OnMbuf = (mbuf: Mbuf) => unknown;
+
+/** What a receiver has done. Law: `bytesReceived = bytesDelivered + bytesQueued + bytesDropped`. */
+export type ReceiverStats = {
+  readonly engine: TcpEngine;
+  /** Why it is not the `onread` engine; null when it is, or when the caller chose. */
+  readonly engineReason: string | null;
+  readonly reads: number;
+  readonly bytesReceived: number;
+  readonly bytesDelivered: number;
+  /** Received, and waiting for the consumer. */
+  readonly bytesQueued: number;
+  /** Received, and given up because the socket was destroyed before the consumer came to them. */
+  readonly bytesDropped: number;
+  /** Of the received ones, those that were copied once on their way into a page; the others are where the kernel wrote them. */
+  readonly bytesCopied: number;
+  /** How often reading stopped, for want of pages or because the consumer was behind. */
+  readonly pauses: number;
+};
+
+type Next = { readonly resolve: (result: IteratorResult<Mbuf, undefined>) => void; readonly reject: (error: unknown) => void };
+
+/**
+ * What `receive()` returns: the consumer's end of one socket.
+ *
+ *     Reader ──push──▶ [ queue ] ──deliver──▶ callback, or next()
+ *        ▲                                       │ busy until its promise settles, or until the next next()
+ *        └──────── stop / start ◀────────────────┘
+ *
+ * Laws: delivered in order, one at a time. Reading goes on only while the queue is empty, so it holds what one read brought
+ * (with TLS: what was decrypted already). What is in the queue is never reached by `'end'` first.
+ */
+export class Receiver implements AsyncIterable<Mbuf, undefined> {
+  readonly #stream: Readable;
+  readonly #gate: PageGate;
+  readonly #consume: OnMbuf | null;
+  readonly #engineReason: string | null;
+  #reader: Reader | null = null;
+  #queue: Mbuf[] = [];
+  /** The mbuf the consumer has now, when it keeps it beyond a call. */
+  #current: Mbuf | null = null;
+  /** A consumer is at work: its promise is pending, or it has not asked for the next one. */
+  #isBusy: boolean;
+  #isIterating = false;
+  #next: Next | null = null;
+  #hasEnded = false;
+  #error: Error | null = null;
+  #bytesReceived = 0;
+  #bytesQueued = 0;
+  #bytesDropped = 0;
+  #pauses = 0;
+
+  /** @internal Made by `receive()`. */
+  constructor(stream: Readable, gate: PageGate, consume: OnMbuf | null, engineReason: string | null) {
+    this.#stream = stream;
+    this.#gate = gate;
+    this.#consume = consume;
+    this.#engineReason = engineReason;
+    this.#isBusy = consume === null;
+  }
+
+  /** @internal */
+  start(reader: Reader): void {
+    this.#reader = reader;
+    const stream = this.#stream;
+    stream.on("end", () => this.#onEnd());
+    stream.on("close", () => this.#onClose());
+    if (this.#consume !== null) stream.on("resume", () => this.#pump());
+    else finished(stream, { writable: false }, (error) => this.#onFinished(error ?? null));
+    this.#gate.enter(this);
+  }
+
+  /** Counters of this socket; cheap. */
+  stats(): ReceiverStats {
+    const { engine = "data", reads = 0, copiedBytes = 0 } = this.#reader ?? {};
+    return {
+      engine,
+      engineReason: this.#engineReason,
+      reads,
+      bytesReceived: this.#bytesReceived,
+      bytesDelivered: this.#bytesReceived - this.#bytesQueued - this.#bytesDropped,
+      bytesQueued: this.#bytesQueued,
+      bytesDropped: this.#bytesDropped,
+      bytesCopied: copiedBytes,
+      pauses: this.#pauses,
+    };
+  }
+
+  /**
+   * Iterates the mbufs, once. Each is borrowed until the iteration moves on. Leaving the loop early destroys the socket, as with
+   * any Node stream; an error of the socket is thrown into the loop.
+   * @throws JumboError `ERR_JUMBO_RECEIVER_MODE` when there is a callback, or a second time
+   */
+  [Symbol.asyncIterator](): AsyncIterator<Mbuf, undefined> {
+    if (this.#consume !== null) throw modeError("this receiver has a callback: give receive() none to iterate");
+    if (this.#isIterating) throw modeError("this receiver is being iterated already");
+    this.#isIterating = true;
+    return {
+      next: () => this.#askNext(),
+      return: () => {
+        this.#endCurrent();
+        this.#stream.destroy();
+        return Promise.resolve({ value: undefined, done: true });
+      },
+    };
+  }
+
+  /** @internal From the reader: takes over a borrowed mbuf. */
+  push(mbuf: Mbuf): void {
+    this.#bytesReceived += mbuf.length;
+    this.#bytesQueued += mbuf.length;
+    if (this.#queue.length === 0 && this.#isReady()) this.#deliver(mbuf);
+    else this.#queue.push(mbuf);
+  }
+
+  /** @internal From the reader, after each read. */
+  wantsMore(): boolean {
+    if (this.#stream.destroyed) return false;
+    if (this.#gate.isClosed) {
+      this.#pauses++;
+      this.#gate.wait(this);
+      return false;
+    }
+    if (this.#queue.length === 0) return true;
+    this.#pauses++;
+    return false;
+  }
+
+  /** @internal From the reader, and for a consumer that threw: the error surfaces as the socket's `'error'`. */
+  fail(error: unknown): void {
+    this.#stream.destroy(error instanceof Error ? error : new Error("the consumer of a receiver threw", { cause: error }));
+  }
+
+  /** @internal From the gate. */
+  stopForPages(): void {
+    this.#pauses++;
+    this.#reader?.stop();
+  }
+
+  /** @internal From the gate. */
+  goOn(): void {
+    if (this.#queue.length === 0) this.#reader?.start();
+  }
+
+  #isReady(): boolean {
+    return !this.#isBusy && !(this.#consume !== null && this.#reader?.isPausedByUser === true);
+  }
+
+  /** Gives one mbuf to the consumer, who is ready. */
+  #deliver(mbuf: Mbuf): void {
+    this.#bytesQueued -= mbuf.length;
+    if (this.#consume === null) this.#answer(mbuf);
+    else this.#call(this.#consume, mbuf);
+  }
+
+  #call(consume: OnMbuf, mbuf: Mbuf): void {
+    let result: unknown;
+    try {
+      result = consume(mbuf);
+    } catch (error) {
+      mbuf.endBorrow();
+      this.fail(error);
+      return;
+    }
+    if (isThenable(result)) {
+      this.#isBusy = true;
+      this.#current = mbuf;
+      result.then(
+        () => this.#settled(),
+        (error: unknown) => (this.fail(error), this.#settled()),
+      );
+      return;
+    }
+    mbuf.endBorrow();
+    if (result === false) this.#reader?.pauseForUser();
+  }
+
+  /** The consumer's promise is settled. */
+  #settled(): void {
+    this.#isBusy = false;
+    this.#endCurrent();
+    this.#pump();
+  }
+
+  /** Delivers what waits for as long as the consumer is ready, then reads on. */
+  #pump(): void {
+    while (this.#queue.length > 0 && this.#isReady() && !this.#isGone()) {
+      const mbuf = this.#queue.shift();
+      if (mbuf !== undefined) this.#deliver(mbuf);
+    }
+    if (this.#queue.length === 0 && !this.#gate.isClosed) this.#reader?.start();
+  }
+
+  #askNext(): Promise<IteratorResult<Mbuf, undefined>> {
+    if (this.#next !== null) return Promise.reject(modeError("next() is pending already: ask for one mbuf at a time"));
+    this.#endCurrent();
+    return new Promise((resolve, reject) => {
+      this.#next = { resolve, reject };
+      this.#isBusy = false;
+      this.#pump();
+      this.#answerEnd();
+    });
+  }
+
+  #answer(mbuf: Mbuf): void {
+    const next = this.#next;
+    this.#next = null;
+    this.#isBusy = true;
+    this.#current = mbuf;
+    next?.resolve({ value: mbuf, done: false });
+  }
+
+  /** Ends the iteration, when somebody asks and nothing more can come. */
+  #answerEnd(): void {
+    const next = this.#next;
+    if (next === null || !(this.#hasEnded || this.#error !== null)) return;
+    this.#next = null;
+    if (this.#error !== null) next.reject(this.#error);
+    else next.resolve({ value: undefined, done: true });
+  }
+
+  #onEnd(): void {
+    this.#hasEnded = true;
+    this.#answerEnd();
+  }
+
+  /** For an iteration: the socket's end, or why there is none (its error, or that it was destroyed before). */
+  #onFinished(error: Error | null): void {
+    if (!this.#hasEnded) this.#error = error;
+    this.#answerEnd();
+  }
+
+  #onClose(): void {
+    this.#gate.leave(this);
+    this.#reader?.close();
+    if (!this.#hasEnded) this.#dropQueue();
+  }
+
+  #dropQueue(): void {
+    for (const mbuf of this.#queue) {
+      this.#bytesQueued -= mbuf.length;
+      this.#bytesDropped += mbuf.length;
+      mbuf.endBorrow();
+    }
+    this.#queue = [];
+  }
+
+  /** The socket was destroyed before its end: nothing more is delivered. */
+  #isGone(): boolean {
+    return this.#stream.destroyed && !this.#hasEnded;
+  }
+
+  #endCurrent(): void {
+    this.#current?.endBorrow();
+    this.#current = null;
+  }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
+}
+
+function modeError(text: string): JumboError {
+  return new JumboError("ERR_JUMBO_RECEIVER_MODE", text);
+}
