@@ -105,7 +105,8 @@ export class Mbuf {
   }
 
   #released(): JumboError {
-    const text = "this mbuf has been let go: its bytes may belong to somebody else; hold() it for as long as you need it";
+    const text =
+      "this mbuf has been let go: its bytes may belong to somebody else; hold() it for as long as you need it";
     return new JumboError("ERR_JUMBO_MBUF_RELEASED", text);
   }
 }

@@ -16,11 +16,23 @@ export type StreamHandle = {
 
 export type KeysOrReason = { readonly keys: OnreadKeys } | { readonly keys: null; readonly reason: string };
 
+/** The majors whose internals this release was tested with. A newer Node is received from through `'data'` until it was. */
+const MAJOR_MIN = 20;
+const MAJOR_MAX = 26;
+
 /**
  * Finds the symbols on a socket made with the public option, and checks that each holds what the option was given.
- * Whether reads then really arrive is seen on every socket: see `'data'` in `page-reader.ts`.
+ *
+ * That is what can be tested before the first byte arrives. On each socket, at its end, the bytes that Node read are
+ * compared with those that came to us; one mismatch switches the engine off (`giveUpOnread`).
  */
-export function findOnreadKeys(makeSocket: typeof makeProbe = makeProbe): KeysOrReason {
+export function findOnreadKeys(
+  makeSocket: typeof makeProbe = makeProbe,
+  version: string = process.versions.node,
+): KeysOrReason {
+  const major = Number.parseInt(version, 10);
+  if (!(major >= MAJOR_MIN && major <= MAJOR_MAX))
+    return { keys: null, reason: `the internals of Node ${version} have not been tested` };
   const generate = (): Uint8Array => new Uint8Array(1);
   const receive = (): boolean => true;
   const probe = makeSocket(generate, receive);
@@ -29,10 +41,10 @@ export function findOnreadKeys(makeSocket: typeof makeProbe = makeProbe): KeysOr
   const callback = byName.get("kBufferCb");
   const generator = byName.get("kBufferGen");
   if (buffer === undefined || callback === undefined || generator === undefined) {
-    return { keys: null, reason: `net.Socket of Node ${process.version} has no kBuffer, kBufferCb, kBufferGen` };
+    return { keys: null, reason: `net.Socket of Node ${version} has no kBuffer, kBufferCb, kBufferGen` };
   }
   if (Reflect.get(probe, callback) !== receive || Reflect.get(probe, generator) !== generate) {
-    return { keys: null, reason: `net.Socket of Node ${process.version} keeps its onread option in another way` };
+    return { keys: null, reason: `net.Socket of Node ${version} keeps its onread option in another way` };
   }
   return { keys: { buffer, callback, generator } };
 }
@@ -55,5 +67,14 @@ function isStreamHandle(handle: unknown): handle is StreamHandle {
   return typeof useUserBuffer === "function" && typeof readStop === "function" && "reading" in handle;
 }
 
-/** The process's answer, found once. */
-export const onreadKeys: KeysOrReason = findOnreadKeys();
+let found: KeysOrReason = findOnreadKeys();
+
+/** The process's answer: found at load, and taken back if a socket ever shows that it was wrong. */
+export function onreadKeys(): KeysOrReason {
+  return found;
+}
+
+/** Switches the `onread` engine off for this thread. */
+export function giveUpOnread(reason: string): void {
+  found = { keys: null, reason };
+}

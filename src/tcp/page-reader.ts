@@ -1,10 +1,13 @@
 import type { Socket } from "node:net";
-import { invariant } from "../invariant.ts";
+import { InvariantError, invariant } from "../invariant.ts";
 import { Mbuf } from "../mbuf/mbuf.ts";
 import type { Page } from "../pool/page.ts";
 import type { JumboPool } from "../pool/pool.ts";
-import { handleOf } from "./node-internals.ts";
+import { giveUpOnread, handleOf } from "./node-internals.ts";
 import type { OnreadKeys } from "./node-internals.ts";
+import { ChunkReader } from "./chunk-reader.ts";
+import { enterArmed, leaveArmed } from "./armed-pages.ts";
+import type { Armed } from "./armed-pages.ts";
 import type { PageFiller } from "./page-filler.ts";
 import type { Reader, Sink } from "./reader.ts";
 
@@ -15,70 +18,92 @@ import type { Reader, Sink } from "./reader.ts";
 const LANDING_BYTES = 16_384;
 const landingStrip: Buffer = Buffer.allocUnsafeSlow(LANDING_BYTES);
 
-/** How many sockets of this thread may have a page armed at a time: the bound on what sockets that went quiet can pin. */
-const ARMED_MAX = 32;
-let armedPages = 0;
+/** How often one socket may be put back on the strip by the sweep: each time costs Node about 100 bytes until the socket closes. */
+const LAND_NOW_MAX = 64;
 
 /**
  * The `onread` engine: the kernel writes into a page of the pool, and that page is what the consumer sees.
  *
- *     idle ── a read that fits the strip ──▶ copied into shared pages, idle again
- *       └──── a read that fills the strip ──▶ a page is armed ──▶ further reads go straight into pages
- *     armed ─ a read that fills the page ──▶ the next page (or the same, when nobody kept it)
- *       └──── a shorter read: all is read ──▶ idle; the page's rest goes to the filler
+ *     idle ── a read that fits the strip ───▶ copied into shared pages; idle again
+ *       └──── a read that fills the strip ──▶ copied, there is more: armed
+ *     armed ─ a read ──▶ an mbuf over the page itself; armed: the same page when nobody kept the mbuf, its rest, or the next
+ *       └──── quiet for a while, stopped, or no page to be had ──▶ idle; the page's rest goes to the filler
  *
  * Lifetimes: an armed page has one hold of ours, from before Node is given the view until Node has been given another one or
  * has closed the handle. Node's callback gets the view it filled and then asks for the next, synchronously, so between two
  * reads exactly one view is armed: `#region`. Neither function may throw: Node would go on filling what it handed over.
  */
-export class PageReader implements Reader {
+export class PageReader implements Reader, Armed {
   readonly engine = "onread";
-  reads = 0;
-  copiedBytes = 0;
+  /** Takes what comes as `'data'`: what Node had buffered before we came, and what was parked. Pausing in the user's sense is its business too. */
+  readonly #chunks: ChunkReader;
   readonly #socket: Socket;
   readonly #pool: JumboPool;
   readonly #filler: PageFiller;
   readonly #sink: Sink;
   readonly #landing: Buffer;
-  readonly #push: (mbuf: Mbuf) => void;
+  readonly #keys: OnreadKeys;
   #region: Buffer;
   /** The armed page, or null while the landing strip is armed. */
   #page: Page | null = null;
   #offset = 0;
   #isStopped = false;
+  #reads = 0;
+  #copiedBytes = 0;
+  #pauses = 0;
+  /** Law, checked at the end: what the socket says it has read since we came = what came to the armed region. */
+  #armedBytes = 0;
+  readonly #bytesReadBefore: number;
+  #readsAtSweep = 0;
+  #landNowLeft = LAND_NOW_MAX;
 
-  constructor(socket: Socket, pool: JumboPool, filler: PageFiller, sink: Sink) {
+  constructor(socket: Socket, keys: OnreadKeys, pool: JumboPool, filler: PageFiller, sink: Sink) {
+    this.#keys = keys;
+    this.#bytesReadBefore = socket.bytesRead;
     this.#socket = socket;
     this.#pool = pool;
     this.#filler = filler;
     this.#sink = sink;
-    this.#push = (mbuf): void => sink.push(mbuf);
+    this.#chunks = new ChunkReader(socket, pool.pageSizeBytes, filler, sink);
     this.#landing = landingStrip.subarray(0, Math.min(LANDING_BYTES, pool.pageSizeBytes));
     this.#region = this.#landing;
   }
 
   /** Arms the socket in place: at once, or when it gets its handle. */
-  attach(keys: OnreadKeys): void {
+  attach(): void {
     const socket = this.#socket;
+    const keys = this.#keys;
     Reflect.set(socket, keys.buffer, this.#region);
-    Reflect.set(socket, keys.callback, (lengthBytes: number, region: Uint8Array) => this.#received(lengthBytes, region));
+    Reflect.set(socket, keys.callback, (lengthBytes: number, region: Uint8Array) =>
+      this.#received(lengthBytes, region),
+    );
     Reflect.set(socket, keys.generator, () => this.#region);
-    handleOf(socket)?.useUserBuffer(this.#region); // once: each call costs Node ~100 bytes until the socket closes
-    // Once armed, 'data' sees only what Node had buffered before. And should a future Node not heed the
-    // symbols, everything comes this way: copied, counted, and not lost.
-    socket.on("data", (chunk: Buffer) => this.#receivedChunk(chunk));
+    handleOf(socket)?.useUserBuffer(this.#region);
+    this.#chunks.attach();
+  }
+
+  get reads(): number {
+    return this.#reads + this.#chunks.reads;
+  }
+
+  get copiedBytes(): number {
+    return this.#copiedBytes + this.#chunks.copiedBytes;
+  }
+
+  get pauses(): number {
+    return this.#pauses + this.#chunks.pauses;
   }
 
   get isPausedByUser(): boolean {
-    return this.#socket.isPaused();
+    return this.#chunks.isPausedByUser;
   }
 
   pauseForUser(): void {
-    this.#socket.pause();
+    this.#chunks.pauseForUser();
   }
 
   stop(): void {
-    this.#isStopped = true;
+    this.#noteStop();
     const handle = handleOf(this.#socket);
     if (handle?.reading !== true || this.#socket.connecting) return;
     handle.reading = false; // what net.Socket does when a callback returns false
@@ -86,12 +111,38 @@ export class PageReader implements Reader {
   }
 
   start(): void {
+    this.#chunks.start();
     if (!this.#isStopped) return;
     this.#isStopped = false;
     if (!this.isPausedByUser && !this.#socket.destroyed) this.#socket.read(0); // starts the handle; with onread there is nothing to return
   }
 
+  end(): void {
+    if (this.#page !== null) this.landNow();
+    const missedBytes = this.#socket.bytesRead - this.#bytesReadBefore - this.#armedBytes;
+    if (missedBytes === 0) return;
+    // Seen on no Node so far. It would mean that bytes were read which nobody was given.
+    const reason = `Node ${process.version} read ${missedBytes} bytes past the armed buffer`;
+    giveUpOnread(reason);
+    this.#sink.fail(new InvariantError(`${reason}; the "data" engine is used from now on`));
+  }
+
   close(): void {
+    this.#land();
+  }
+
+  wasQuiet(): boolean {
+    const wasQuiet = this.#reads === this.#readsAtSweep;
+    this.#readsAtSweep = this.#reads;
+    return wasQuiet;
+  }
+
+  landNow(): void {
+    const handle = handleOf(this.#socket);
+    if (handle === undefined || handle === null) return; // closing: close() comes
+    this.#landNowLeft--;
+    Reflect.set(this.#socket, this.#keys.buffer, this.#landing);
+    handle.useUserBuffer(this.#landing); // before the page is let go
     this.#land();
   }
 
@@ -99,14 +150,10 @@ export class PageReader implements Reader {
   #received(lengthBytes: number, region: Uint8Array): boolean {
     try {
       invariant(region === this.#region && lengthBytes <= region.length, "Node fills the region that is armed");
-      this.reads++;
-      const page = this.#page;
-      if (page === null) this.#copy(this.#landing.subarray(0, lengthBytes));
-      else {
-        const mbuf = new Mbuf(page.hold(), this.#offset, lengthBytes);
-        this.#offset += lengthBytes;
-        this.#sink.push(mbuf);
-      }
+      this.#reads++;
+      this.#armedBytes += lengthBytes;
+      if (this.#page === null) this.#takeLanded(this.#landing.subarray(0, lengthBytes));
+      else this.#sink.push(this.#cut(this.#page, lengthBytes));
       return this.#arm(lengthBytes === region.length);
     } catch (error) {
       this.#land(); // what was just filled may be held: Node must not fill it again, not even while it closes
@@ -115,55 +162,82 @@ export class PageReader implements Reader {
     }
   }
 
-  #receivedChunk(chunk: Buffer): void {
-    try {
-      this.reads++;
-      this.#copy(chunk);
-      if (!this.#sink.wantsMore()) this.stop();
-    } catch (error) {
-      this.#sink.fail(error);
+  /**
+   * Copies what landed into a page. What comes although we have stopped (TLS delivers what it has decrypted), or when there is
+   * no page, goes the way it would go without us, into the stream's own buffer: bounded by what Node reads ahead, and in its place.
+   */
+  #takeLanded(bytes: Buffer): void {
+    const mbuf = this.#isStopped ? null : this.#filler.copy(bytes);
+    if (mbuf !== null) {
+      this.#copiedBytes += bytes.length;
+      this.#sink.push(mbuf);
+      return;
     }
+    if (!this.#isStopped) this.#sink.waitForPages();
+    this.#chunks.park(Buffer.from(bytes));
   }
 
-  #copy(bytes: Uint8Array): void {
-    this.copiedBytes += bytes.length;
-    this.#filler.copy(bytes, this.#push);
+  /** The next `lengthBytes` of the armed page, as an mbuf with a hold of its own. */
+  #cut(page: Page, lengthBytes: number): Mbuf {
+    const mbuf = new Mbuf(page.hold(), this.#offset, lengthBytes);
+    this.#offset += lengthBytes;
+    return mbuf;
+  }
+
+  #noteStop(): void {
+    if (!this.#isStopped) this.#pauses++;
+    this.#isStopped = true;
   }
 
   /** Chooses the region for the next read. `isFull`: there is more to come. Returns whether to read on. */
   #arm(isFull: boolean): boolean {
     const isWanted = this.#sink.wantsMore();
-    if (!isWanted) this.#isStopped = true;
-    if (!isWanted || !isFull || !this.#armPage()) this.#land();
+    if (!isWanted) this.#noteStop();
+    if (!isWanted || !(this.#page === null ? isFull && this.#armFirst() : this.#armAgain(this.#page))) this.#land();
     return isWanted;
   }
 
-  /** Arms a whole page. False when there is none to be had. */
-  #armPage(): boolean {
-    if (this.#page === null || this.#page.holdCount > 1) {
-      if (this.#page === null && armedPages >= ARMED_MAX) return false;
-      const page = this.#pool.alloc();
-      if (page === null) return false;
-      this.#disarm();
-      this.#page = page;
-      armedPages++;
+  /** From the strip to a page. False when there is none to be had. */
+  #armFirst(): boolean {
+    if (this.#landNowLeft === 0 || !enterArmed(this)) return false;
+    const page = this.#pool.alloc();
+    if (page === null) leaveArmed(this);
+    else this.#armWhole(page);
+    return page !== null;
+  }
+
+  /** The page again if nobody kept what was in it; else its rest, if that is a good part of it; else another page. */
+  #armAgain(page: Page): boolean {
+    const { pageSizeBytes } = this.#pool;
+    if (page.holdCount === 1) this.#armWhole(page);
+    else if (this.#offset <= pageSizeBytes / 4) this.#region = page.bytes.subarray(this.#offset);
+    else {
+      const next = this.#pool.alloc();
+      if (next === null) return false;
+      this.#leavePage(page);
+      this.#armWhole(next);
     }
-    this.#region = this.#page.bytes;
-    this.#offset = 0;
     return true;
+  }
+
+  #armWhole(page: Page): void {
+    this.#page = page;
+    this.#offset = 0;
+    this.#region = page.bytes;
   }
 
   /** Arms the landing strip. */
   #land(): void {
-    this.#disarm();
     this.#region = this.#landing;
-  }
-
-  #disarm(): void {
     const page = this.#page;
     if (page === null) return;
     this.#page = null;
-    armedPages--;
+    leaveArmed(this);
+    this.#leavePage(page);
+  }
+
+  /** Gives up our hold on a page that is armed no more. */
+  #leavePage(page: Page): void {
     if (page.isReleased) return; // its pool was closed by force
     if (page.holdCount > 1) this.#filler.adopt(page, this.#offset);
     page.release();

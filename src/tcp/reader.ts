@@ -7,8 +7,12 @@ export type TcpEngine = "onread" | "data";
 export type Sink = {
   /** Takes over a borrowed mbuf. */
   push(mbuf: Mbuf): void;
-  /** Called after each read: false stops the reader until it is started again. */
+  /** Asked after each read: false stops the reader until it is started again. */
   wantsMore(): boolean;
+  /** True when an mbuf would reach the consumer at once, and not wait in the queue. */
+  isReady(): boolean;
+  /** There was no page for bytes that were read: they are kept aside, and the reader is started again when there is one. */
+  waitForPages(): void;
   /** Something threw: the consumer, or a pool that was closed under us. */
   fail(error: unknown): void;
 };
@@ -23,6 +27,8 @@ export type Reader = {
   readonly reads: number;
   /** Bytes that were copied once more on their way: from Node's chunk, or from the landing strip. */
   readonly copiedBytes: number;
+  /** How often reading was stopped in our name. */
+  readonly pauses: number;
   readonly isPausedByUser: boolean;
   /** Pauses in the user's name: `socket.resume()` goes on. */
   pauseForUser(): void;
@@ -30,6 +36,8 @@ export type Reader = {
   stop(): void;
   /** Reads again, unless the user has paused. */
   start(): void;
+  /** The other side has ended: no byte comes any more, though the socket may stay open for writing. */
+  end(): void;
   /** The socket is closed: the kernel writes no more. Gives back what was armed. */
   close(): void;
 };

@@ -44,11 +44,11 @@ export function receive(socket: Readable, options: ReceiveOptions, onMbuf?: (mbu
   const gate = PageGate.of(pool);
   const receiver = new Receiver(socket, gate, onMbuf ?? null, choice.keys === null ? choice.reason : null);
   if (choice.keys !== null && socket instanceof Socket) {
-    const reader = new PageReader(socket, pool, gate.filler, receiver);
-    reader.attach(choice.keys);
+    const reader = new PageReader(socket, choice.keys, pool, gate.filler, receiver);
+    reader.attach();
     receiver.start(reader);
   } else {
-    const reader = new ChunkReader(socket, gate.filler, receiver);
+    const reader = new ChunkReader(socket, pool.pageSizeBytes, gate.filler, receiver);
     reader.attach();
     receiver.start(reader);
   }
@@ -57,22 +57,34 @@ export function receive(socket: Readable, options: ReceiveOptions, onMbuf?: (mbu
 
 /** The keys to arm `socket` with, or why it cannot be armed. */
 function onreadFor(socket: Readable): { readonly keys: OnreadKeys } | { readonly keys: null; readonly reason: string } {
-  if (onreadKeys.keys === null) return onreadKeys;
+  const found = onreadKeys();
+  if (found.keys === null) return found;
   if (!(socket instanceof Socket)) return { keys: null, reason: "this is a stream and no net.Socket" };
-  if (handleOf(socket) === null) return { keys: null, reason: "this socket's handle cannot read into a buffer of ours" };
-  return onreadKeys;
+  if (handleOf(socket) === null)
+    return { keys: null, reason: "this socket's handle cannot read into a buffer of ours" };
+  return found;
 }
 
-function checked(socket: Readable, options: ReceiveOptions, onMbuf: OnMbuf | undefined): { pool: JumboPool; engine: "auto" | TcpEngine } {
+function checked(
+  socket: Readable,
+  options: ReceiveOptions,
+  onMbuf: OnMbuf | undefined,
+): { pool: JumboPool; engine: "auto" | TcpEngine } {
   if (!(socket instanceof Readable)) throw socketError("receive() wants a net.Socket or another readable stream");
-  if (socket.destroyed || socket.readableEnded) throw socketError("the socket is destroyed or at its end: nothing can be received from it");
-  if (socket.readableObjectMode || socket.readableEncoding !== null) throw socketError("the stream gives objects or strings, not bytes");
-  if (receiving.has(socket)) throw new JumboError("ERR_JUMBO_RECEIVER_ACTIVE", "receive() was called on this socket before");
-  if (onreadKeys.keys !== null && Reflect.get(socket, onreadKeys.keys.buffer)) throw socketError("the socket has an onread option of its own");
+  if (socket.destroyed || socket.readableEnded)
+    throw socketError("the socket is destroyed or at its end: nothing can be received from it");
+  if (socket.readableObjectMode || socket.readableEncoding !== null)
+    throw socketError("the stream gives objects or strings, not bytes");
+  if (receiving.has(socket))
+    throw new JumboError("ERR_JUMBO_RECEIVER_ACTIVE", "receive() was called on this socket before");
+  const { keys } = onreadKeys();
+  if (keys !== null && Reflect.get(socket, keys.buffer))
+    throw socketError("the socket has an onread option of its own");
   if (onMbuf !== undefined && typeof onMbuf !== "function") throw optionError("onMbuf must be a function");
   const { pool, engine = "auto" } = options ?? {};
   if (!(pool instanceof JumboPool)) throw optionError("pool must be a JumboPool");
-  if (engine !== "auto" && engine !== "onread" && engine !== "data") throw optionError('engine must be "auto", "onread" or "data"');
+  if (engine !== "auto" && engine !== "onread" && engine !== "data")
+    throw optionError('engine must be "auto", "onread" or "data"');
   if (pool.isClosed) throw new JumboError("ERR_JUMBO_POOL_CLOSED", "the pool has been closed");
   return { pool, engine };
 }

@@ -26,7 +26,10 @@ export type ReceiverStats = {
   readonly pauses: number;
 };
 
-type Next = { readonly resolve: (result: IteratorResult<Mbuf, undefined>) => void; readonly reject: (error: unknown) => void };
+type Next = {
+  readonly resolve: (result: IteratorResult<Mbuf, undefined>) => void;
+  readonly reject: (error: unknown) => void;
+};
 
 /**
  * What `receive()` returns: the consumer's end of one socket.
@@ -35,8 +38,8 @@ type Next = { readonly resolve: (result: IteratorResult<Mbuf, undefined>) => voi
  *        ▲                                       │ busy until its promise settles, or until the next next()
  *        └──────── stop / start ◀────────────────┘
  *
- * Laws: delivered in order, one at a time. Reading goes on only while the queue is empty, so it holds what one read brought
- * (with TLS: what was decrypted already). What is in the queue is never reached by `'end'` first.
+ * Laws: delivered in order, one at a time. Reading goes on only while the queue is empty, so it holds what one read brought.
+ * What is in the queue is never reached by `'end'` first.
  */
 export class Receiver implements AsyncIterable<Mbuf, undefined> {
   readonly #stream: Readable;
@@ -56,7 +59,6 @@ export class Receiver implements AsyncIterable<Mbuf, undefined> {
   #bytesReceived = 0;
   #bytesQueued = 0;
   #bytesDropped = 0;
-  #pauses = 0;
 
   /** @internal Made by `receive()`. */
   constructor(stream: Readable, gate: PageGate, consume: OnMbuf | null, engineReason: string | null) {
@@ -80,7 +82,7 @@ export class Receiver implements AsyncIterable<Mbuf, undefined> {
 
   /** Counters of this socket; cheap. */
   stats(): ReceiverStats {
-    const { engine = "data", reads = 0, copiedBytes = 0 } = this.#reader ?? {};
+    const { engine = "data", reads = 0, copiedBytes = 0, pauses = 0 } = this.#reader ?? {};
     return {
       engine,
       engineReason: this.#engineReason,
@@ -90,7 +92,7 @@ export class Receiver implements AsyncIterable<Mbuf, undefined> {
       bytesQueued: this.#bytesQueued,
       bytesDropped: this.#bytesDropped,
       bytesCopied: copiedBytes,
-      pauses: this.#pauses,
+      pauses,
     };
   }
 
@@ -117,41 +119,44 @@ export class Receiver implements AsyncIterable<Mbuf, undefined> {
   push(mbuf: Mbuf): void {
     this.#bytesReceived += mbuf.length;
     this.#bytesQueued += mbuf.length;
-    if (this.#queue.length === 0 && this.#isReady()) this.#deliver(mbuf);
+    if (this.#queue.length === 0 && this.isReady()) this.#deliver(mbuf);
     else this.#queue.push(mbuf);
   }
 
   /** @internal From the reader, after each read. */
   wantsMore(): boolean {
     if (this.#stream.destroyed) return false;
-    if (this.#gate.isClosed) {
-      this.#pauses++;
-      this.#gate.wait(this);
-      return false;
-    }
-    if (this.#queue.length === 0) return true;
-    this.#pauses++;
+    if (!this.#gate.isClosed) return this.#queue.length === 0;
+    this.#gate.wait(this);
     return false;
+  }
+
+  /** @internal */
+  waitForPages(): void {
+    this.#gate.wait(this);
+  }
+
+  /** @internal */
+  isReady(): boolean {
+    if (this.#isBusy || this.#isGone()) return false;
+    return this.#consume === null || this.#reader?.isPausedByUser === false;
   }
 
   /** @internal From the reader, and for a consumer that threw: the error surfaces as the socket's `'error'`. */
   fail(error: unknown): void {
-    this.#stream.destroy(error instanceof Error ? error : new Error("the consumer of a receiver threw", { cause: error }));
+    this.#stream.destroy(
+      error instanceof Error ? error : new Error("the consumer of a receiver threw", { cause: error }),
+    );
   }
 
   /** @internal From the gate. */
   stopForPages(): void {
-    this.#pauses++;
     this.#reader?.stop();
   }
 
   /** @internal From the gate. */
   goOn(): void {
     if (this.#queue.length === 0) this.#reader?.start();
-  }
-
-  #isReady(): boolean {
-    return !this.#isBusy && !(this.#consume !== null && this.#reader?.isPausedByUser === true);
   }
 
   /** Gives one mbuf to the consumer, who is ready. */
@@ -192,7 +197,7 @@ export class Receiver implements AsyncIterable<Mbuf, undefined> {
 
   /** Delivers what waits for as long as the consumer is ready, then reads on. */
   #pump(): void {
-    while (this.#queue.length > 0 && this.#isReady() && !this.#isGone()) {
+    while (this.#queue.length > 0 && this.isReady()) {
       const mbuf = this.#queue.shift();
       if (mbuf !== undefined) this.#deliver(mbuf);
     }
@@ -229,6 +234,7 @@ export class Receiver implements AsyncIterable<Mbuf, undefined> {
 
   #onEnd(): void {
     this.#hasEnded = true;
+    this.#reader?.end();
     this.#answerEnd();
   }
 
