@@ -36,7 +36,7 @@ type Tenancy = {
   readonly pageNumber: number;
   readonly generation: number;
   readonly sinceMs: number;
-  /** Holds the stack unformatted until somebody asks. */
+  /** Carries the stack, formatted. */
   readonly origin: Error;
 };
 
@@ -79,6 +79,8 @@ export class Audit {
     this.#untilSample = this.#options.sampleEvery;
     const origin = new Error("allocated here");
     Error.captureStackTrace(origin, from);
+    // Formatted now: until then V8 keeps each frame's `this` alive, and with it, often, the very page that leaks.
+    void origin.stack;
     return origin;
   }
 
@@ -109,9 +111,9 @@ export class Audit {
     this.#tenancies.delete(number);
   }
 
-  /** Checks every poisoned page, before the memory goes back to the system: poison does not survive that. */
-  endPoison(): void {
-    for (const number of this.#poisoned.keys()) this.#checkPoison(number);
+  /** Checks page `number` before its memory goes back to the system: poison does not survive that. Should it stay, it is zero. */
+  endPoison(number: number): void {
+    if (this.#checkPoison(number) === "poisoned") this.#arena.bytesOf(number).fill(0);
   }
 
   /** How many pages the quarantine may hold. */

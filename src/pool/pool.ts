@@ -45,6 +45,8 @@ export class JumboPool {
   readonly #watermarks: Watermarks;
   readonly #audit: Audit | null;
   readonly #idle: IdleTimer<JumboPool>;
+  /** Not an arrow in the constructor: its scope has `this`, and the timer would keep the pool alive. */
+  static readonly #trimIdleOf = (pool: JumboPool): boolean => pool.#trimIdle();
   #settleClosed: () => void = () => {};
   #isClosed = false;
   #peak = 0;
@@ -63,7 +65,7 @@ export class JumboPool {
     this.#waiters = new Waiters(settings.waitersMax, () => this.#count(COUNTER.waitAborted));
     this.#watermarks = new Watermarks(settings, () => this.#count(COUNTER.pressures));
     this.#audit = settings.audit === null ? null : new Audit(this.#arena, this.#table, settings.audit, (path) => this.#count(path));
-    this.#idle = new IdleTimer<JumboPool>(this, settings.idleTrimMs, (pool) => pool.#trimIdle());
+    this.#idle = new IdleTimer<JumboPool>(this, settings.idleTrimMs, JumboPool.#trimIdleOf);
     this.#home = {
       arena: this.#arena,
       table: this.#table,
@@ -266,9 +268,8 @@ export class JumboPool {
   }
 
   #trim(count: number): number {
-    this.#audit?.endPoison();
     const { advice } = loadMemoryAdvice();
-    const trimmed = advice === null ? 0 : trimFree(this.#arena, this.#table, advice, count);
+    const trimmed = advice === null ? 0 : trimFree(this.#arena, this.#table, advice, count, this.#audit);
     const { counters } = this.#block;
     counters[COUNTER.trimmed] = counters[COUNTER.trimmed]! + trimmed;
     counters[COUNTER.trimKept] = counters[COUNTER.trimKept]! + count - trimmed;

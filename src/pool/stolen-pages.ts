@@ -50,8 +50,10 @@ export class StolenPages {
     if (!this.#table.giveBack(owned.number, owned.generation)) return false;
     this.#count(path);
     const { advice } = loadMemoryAdvice();
-    const isGone = advice?.discard(this.#arena.rangeOf(owned.number, 1)) ?? false;
-    if (!isGone) this.#count(COUNTER.trimKept);
+    const range = this.#arena.rangeOf(owned.number, 1);
+    if (advice?.discard(range) === true) return true;
+    range.fill(0); // as if it had gone: whoever gets an uncommitted page next finds zeros, not the last owner's bytes
+    this.#count(COUNTER.trimKept);
     return true;
   }
 }

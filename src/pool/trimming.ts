@@ -1,6 +1,7 @@
 import type { Arena } from "../memory/arena.ts";
 import { NIL } from "../memory/layout.ts";
 import type { MemoryAdvice } from "../os/memory-advice.ts";
+import type { Audit } from "./audit.ts";
 import type { PageTable } from "./page-table.ts";
 
 /**
@@ -15,13 +16,21 @@ import type { PageTable } from "./page-table.ts";
  *
  * @returns how many pages went back
  */
-export function trimFree(arena: Arena, table: PageTable, advice: MemoryAdvice, count: number): number {
+export function trimFree(
+  arena: Arena,
+  table: PageTable,
+  advice: MemoryAdvice,
+  count: number,
+  audit: Audit | null,
+): number {
   const pages: number[] = [];
   for (let number = table.unlinkFree(); number !== NIL; number = table.unlinkFree()) pages.push(number);
   const cold = pages.splice(Math.max(0, pages.length - count)).sort((a, b) => a - b);
 
+  for (const number of cold) audit?.endPoison(number);
+
   let trimmed = 0;
-  for (let start = 0; start < cold.length; ) {
+  for (let start = 0; start < cold.length;) {
     const length = runLength(cold, start);
     const isGone = advice.discard(arena.rangeOf(cold[start] ?? NIL, length));
     for (const number of cold.slice(start, start + length)) {

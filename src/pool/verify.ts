@@ -23,23 +23,30 @@ export function verifyPages({ words, counters }: ControlBlock): void {
   const arenaPages = word(WORD.arenaPages);
   const frontier = word(WORD.frontier);
   const listOf = new Uint8Array(arenaPages);
+  invariant(frontier >= 0 && frontier <= arenaPages, "the frontier lies in the arena");
 
   /** Marks the pages of a list; the limit is what makes a cycle a finding and not a hang. */
-  const walk = (list: number, head: number, state: number): number => {
+  const walk = (list: number, head: number, state: number): { count: number; last: number } => {
     let count = 0;
+    let last = NIL;
     for (let number = word(head); number !== NIL; number = word(PAGE_FIRST_WORD + number * PAGE_WORDS + PAGE_NEXT)) {
       invariant(number >= 0 && number < frontier, `list ${list} names page ${number}, which is not below the frontier`);
       invariant(listOf[number] === 0, `page ${number} is on list ${list} and on list ${listOf[number]}`);
-      invariant(word(PAGE_FIRST_WORD + number * PAGE_WORDS + PAGE_STATE) === state, `page ${number} on list ${list} has its state`);
+      invariant(
+        word(PAGE_FIRST_WORD + number * PAGE_WORDS + PAGE_STATE) === state,
+        `page ${number} on list ${list} has its state`,
+      );
       listOf[number] = list;
+      last = number;
       count++;
     }
-    return count;
+    return { count, last };
   };
 
-  const free = walk(1, WORD.freeHead, STATE.pooled);
-  const quarantined = walk(2, WORD.quarantineHead, STATE.pooled);
-  const retired = walk(3, WORD.retiredHead, STATE.uncommitted);
+  const free = walk(1, WORD.freeHead, STATE.pooled).count;
+  const { count: quarantined, last } = walk(2, WORD.quarantineHead, STATE.pooled);
+  const retired = walk(3, WORD.retiredHead, STATE.uncommitted).count;
+  invariant(last === word(WORD.quarantineTail), "the quarantine's tail is its last page");
   invariant(quarantined === word(WORD.quarantined), "the quarantine count is the quarantine's length");
   invariant(retired === word(WORD.retired), "the retired count is the retired list's length");
 
@@ -55,11 +62,15 @@ export function verifyPages({ words, counters }: ControlBlock): void {
     invariant(holds >= 0, `page ${number}: the hold count is never negative`);
     if (state === STATE.uncommitted) uncommitted++;
     else if (state === STATE.pooled) pooled++;
-    else stolen++;
+    else if (state === STATE.stolen) stolen++;
+    else invariant(false, `page ${number} is in one of the states`);
     const isOut = state === STATE.stolen || (state === STATE.pooled && listOf[number] === 0);
     if (isOut && state === STATE.pooled) out++;
     invariant(isOut === holds > 0, `page ${number}: hold count 0 exactly when it is not out`);
-    invariant((listOf[number] !== 0) === (!isOut && number < frontier), `page ${number} is on one list, above the frontier, or out`);
+    invariant(
+      (listOf[number] !== 0) === (!isOut && number < frontier),
+      `page ${number} is on one list, above the frontier, or out`,
+    );
   }
   invariant(uncommitted + pooled + stolen === arenaPages, "uncommitted + free + in use + stolen = arena pages");
   invariant(pooled === word(WORD.pooled) && stolen === word(WORD.stolen), "counts are the pages' states");
