@@ -45,7 +45,10 @@ export function attachControlBlock(memory: SharedArrayBuffer): ControlBlock {
   const { words } = block;
   invariant(words[WORD.magic] === MAGIC, "a control block begins with its magic word");
   invariant(words[WORD.version] === VERSION, `control block version ${words[WORD.version]} is not ${VERSION}`);
-  invariant(memory.byteLength === controlBytes(words[WORD.arenaPages] ?? -1), "a control block is as long as its pages need");
+  invariant(
+    memory.byteLength === controlBytes(words[WORD.arenaPages] ?? -1),
+    "a control block is as long as its pages need",
+  );
   return block;
 }
 

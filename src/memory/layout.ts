@@ -36,40 +36,40 @@ export const WORD = {
   stolenMax: 5,
   /** Pages below the frontier have been committed at least once. */
   frontier: 6,
-  /** Pages that are the pool's: free + in use. What is in use, the counters say: taken − returned. */
+  /** Pages that are the pool's: free + in use. */
   pooled: 7,
-  stolen: 8,
-  freeHead: 9,
+  inUse: 8,
+  stolen: 9,
+  freeHead: 10,
   /** Pages below the frontier whose memory has gone back: the first source of growth. */
-  retiredHead: 10,
-  retired: 11,
+  retiredHead: 11,
+  retired: 12,
   /** Released pages that wait, oldest first, before they become free again (audit). Counted as free. */
-  quarantineHead: 12,
-  quarantineTail: 13,
-  quarantined: 14,
+  quarantineHead: 13,
+  quarantineTail: 14,
+  quarantined: 15,
 } as const;
 
 const HEADER_WORDS = 16;
 const COUNTERS_BYTE = HEADER_WORDS * 4;
 
-/** Path counters: indices into the Float64 view. */
+/** Path counters: indices into the Float64 view. How many pages were returned is not among them: taken − in use. */
 export const COUNTER = {
   taken: 0,
-  returned: 1,
-  grown: 2,
-  growFailed: 3,
-  refused: 4,
-  waited: 5,
-  waitAborted: 6,
-  stolen: 7,
-  stolenReturned: 8,
-  stolenCollected: 9,
-  trimmed: 10,
-  trimKept: 11,
-  poisonHits: 12,
-  leaked: 13,
-  pressures: 14,
-  abandoned: 15,
+  grown: 1,
+  growFailed: 2,
+  refused: 3,
+  waited: 4,
+  waitAborted: 5,
+  stolen: 6,
+  stolenReturned: 7,
+  stolenCollected: 8,
+  trimmed: 9,
+  trimKept: 10,
+  poisonHits: 11,
+  leaked: 12,
+  pressures: 13,
+  abandoned: 14,
 } as const;
 
 const COUNTER_WORDS = 16;
@@ -105,8 +105,20 @@ export function controlBytes(arenaPages: number): number {
 }
 
 /** Byte range of the counters, for the Float64 view. */
-export const COUNTERS: { readonly byteOffset: number; readonly length: number } = { byteOffset: COUNTERS_BYTE, length: COUNTER_WORDS };
+export const COUNTERS: { readonly byteOffset: number; readonly length: number } = {
+  byteOffset: COUNTERS_BYTE,
+  length: COUNTER_WORDS,
+};
 
-invariant(Object.values(WORD).every((word, index) => word === index && word < HEADER_WORDS), "header words are dense and fit");
-invariant(Object.values(COUNTER).every((word, index) => word === index && word < COUNTER_WORDS), "counters are dense and fit");
-invariant(COUNTERS_BYTE % 8 === 0 && PAGES_BYTE % 16 === 0, "counters are 8-byte aligned, page words never straddle a cache line");
+invariant(
+  Object.values(WORD).every((word, index) => word === index && word < HEADER_WORDS),
+  "header words are dense and fit",
+);
+invariant(
+  Object.values(COUNTER).every((word, index) => word === index && word < COUNTER_WORDS),
+  "counters are dense and fit",
+);
+invariant(
+  COUNTERS_BYTE % 8 === 0 && PAGES_BYTE % 16 === 0,
+  "counters are 8-byte aligned, page words never straddle a cache line",
+);

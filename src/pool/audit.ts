@@ -89,7 +89,12 @@ export class Audit {
     const { number } = page;
     const found = this.#checkPoison(number);
     if (origin === null) return found;
-    const tenancy = { pageNumber: number, generation: this.#table.generationOf(number), sinceMs: performance.now(), origin };
+    const tenancy = {
+      pageNumber: number,
+      generation: this.#table.generationOf(number),
+      sinceMs: performance.now(),
+      origin,
+    };
     this.#tenancies.set(number, tenancy);
     this.#collected.register(page, tenancy, page);
     return found;
@@ -137,14 +142,22 @@ export class Audit {
     if (bytes.equals(this.#poison)) return "poisoned";
     this.#count(COUNTER.poisonHits);
     const offset = bytes.findIndex((byte) => byte !== POISON);
-    this.#report("JUMBO_WRITE_AFTER_RELEASE", tenancy, `page ${number} was written to at byte ${offset} after its release`);
+    this.#report(
+      "JUMBO_WRITE_AFTER_RELEASE",
+      tenancy,
+      `page ${number} was written to at byte ${offset} after its release`,
+    );
     return "poisoned";
   }
 
   #onCollected(tenancy: Tenancy): void {
     if (!this.#table.isCurrent(tenancy.pageNumber, tenancy.generation)) return;
     this.#count(COUNTER.leaked);
-    this.#report("JUMBO_LEAK", tenancy, `page ${tenancy.pageNumber} was never released: its handle is garbage, the page stays out`);
+    this.#report(
+      "JUMBO_LEAK",
+      tenancy,
+      `page ${tenancy.pageNumber} was never released: its handle is garbage, the page stays out`,
+    );
   }
 
   #report(code: AuditFinding["code"], tenancy: Tenancy, what: string): void {

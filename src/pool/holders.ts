@@ -1,4 +1,5 @@
 import { JumboError } from "../errors.ts";
+import { NIL } from "../memory/layout.ts";
 import type { Audit, PageHolder } from "./audit.ts";
 import type { PageTable } from "./page-table.ts";
 
@@ -21,4 +22,20 @@ export function pagesOutError(table: PageTable, audit: Audit | null): JumboError
   const hint = origins.length === 0 ? " (audit mode tells where they were allocated)" : "";
   const text = `${table.inUse} pages are out: release them first, or close({ force: true })${hint}${origins.join("")}`;
   return new JumboError("ERR_JUMBO_PAGES_OUT", text);
+}
+
+/**
+ * Takes every page from its holders, then all pages from the pool: none can be taken again. O(pages below the frontier).
+ * @returns how many were in use
+ */
+export function abandonAll(table: PageTable, audit: Audit | null): number {
+  const { inUse } = table;
+  for (let number = 0; number < table.frontier; number++) {
+    if (!table.isInUse(number)) continue;
+    table.abandon(number);
+    audit?.forget(number);
+  }
+  while (table.endQuarantine());
+  for (let number = table.unlinkFree(); number !== NIL; number = table.unlinkFree()) table.retireFree(number);
+  return inUse;
 }

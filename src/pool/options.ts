@@ -63,13 +63,23 @@ export function poolSettings(options: PoolOptions, environment: NodeJS.ProcessEn
 
   const arenaPagesMax = ARENA_BYTES_MAX / pageSizeBytes;
   const pagesMax = integer("pagesMax", options.pagesMax ?? 3072, 1, arenaPagesMax);
-  const lowPages = integer("watermarks.lowPages", options.watermarks?.lowPages ?? Math.max(1, Math.floor(pagesMax / 16)), 1, pagesMax);
+  const lowPages = integer(
+    "watermarks.lowPages",
+    options.watermarks?.lowPages ?? Math.max(1, Math.floor(pagesMax / 16)),
+    1,
+    pagesMax,
+  );
   const highDefault = Math.max(lowPages, Math.floor(pagesMax / 8));
   return {
     pageSizeBytes,
     pagesMax,
     pagesInitial: integer("pagesInitial", options.pagesInitial ?? Math.min(16, pagesMax), 0, pagesMax),
-    stolenMax: integer("stolenMax", options.stolenMax ?? Math.min(pagesMax, arenaPagesMax - pagesMax), 0, arenaPagesMax - pagesMax),
+    stolenMax: integer(
+      "stolenMax",
+      options.stolenMax ?? Math.min(pagesMax, arenaPagesMax - pagesMax),
+      0,
+      arenaPagesMax - pagesMax,
+    ),
     lowPages,
     highPages: integer("watermarks.highPages", options.watermarks?.highPages ?? highDefault, lowPages, pagesMax),
     waitersMax: integer("waitersMax", options.waitersMax ?? 1024, 0, 1_000_000),
@@ -82,7 +92,8 @@ export function poolSettings(options: PoolOptions, environment: NodeJS.ProcessEn
 /** `JUMBO_AUDIT`: unset, empty or 0 is off, 1 is every page, N is one allocation in N. */
 function auditFrom(value: string | undefined): boolean | AuditOptions {
   if (value === undefined || value === "" || value === "0") return false;
-  if (!/^[1-9][0-9]{0,8}$/.test(value)) throw invalid("JUMBO_AUDIT (environment)", "0, 1, or N for one allocation in N", value);
+  if (!/^[1-9][0-9]{0,8}$/.test(value))
+    throw invalid("JUMBO_AUDIT (environment)", "0, 1, or N for one allocation in N", value);
   return { sampleEvery: Number(value) };
 }
 
@@ -91,11 +102,14 @@ function auditSettings(audit: boolean | AuditOptions, pagesMax: number): Require
   const options = audit === true ? {} : audit;
   if (typeof options !== "object" || options === null) throw invalid("audit", "a boolean or an object", audit);
   const { onFinding } = options;
-  if (onFinding !== undefined && typeof onFinding !== "function") throw invalid("audit.onFinding", "a function", onFinding);
+  if (onFinding !== undefined && typeof onFinding !== "function")
+    throw invalid("audit.onFinding", "a function", onFinding);
   return {
     sampleEvery: integer("audit.sampleEvery", options.sampleEvery ?? 1, 1, 1_000_000_000),
     quarantinePages: integer("audit.quarantinePages", options.quarantinePages ?? Math.min(64, pagesMax), 0, pagesMax),
-    onFinding: onFinding ?? ((finding): void => process.emitWarning(finding.message, { type: "JumboWarning", code: finding.code })),
+    onFinding:
+      onFinding ??
+      ((finding): void => process.emitWarning(finding.message, { type: "JumboWarning", code: finding.code })),
   };
 }
 

@@ -1,18 +1,11 @@
 import { JumboError } from "../errors.ts";
-import type { Arena } from "../memory/arena.ts";
-import { NIL, HOLDS_MAX } from "../memory/layout.ts";
-import { DROP } from "./page-table.ts";
-import type { PageTable } from "./page-table.ts";
+import * as layout from "../memory/layout.ts";
+import * as pageTable from "./page-table.ts";
+import type { PageHome } from "./page-home.ts";
 import type { StolenPage } from "./stolen-page.ts";
 
-/** What a page needs of its pool. Internal. */
-export type PageHome = {
-  readonly arena: Arena;
-  readonly table: PageTable;
-  /** The last hold is gone: puts the page back and tells who waits. */
-  readonly returned: (page: Page) => void;
-  readonly steal: (number: number, generation: number) => StolenPage;
-};
+const { NIL, HOLDS_MAX } = layout; // constants of this module: see page-table.ts
+const { HELD, STALE } = pageTable;
 
 /**
  * One page of a pool, in your hands: a handle on one tenancy of it.
@@ -72,7 +65,10 @@ export class Page {
     const { table } = this.#home;
     if (!table.isCurrent(this.number, this.#generation)) throw this.#released();
     if (!table.hold(this.number)) {
-      throw new JumboError("ERR_JUMBO_HOLD_MAX", `page ${this.number} has ${HOLDS_MAX} holds already: somebody holds in a loop`);
+      throw new JumboError(
+        "ERR_JUMBO_HOLD_MAX",
+        `page ${this.number} has ${HOLDS_MAX} holds already: somebody holds in a loop`,
+      );
     }
     return this;
   }
@@ -84,10 +80,11 @@ export class Page {
   release(): void {
     const home = this.#home;
     const dropped = home.table.drop(this.number, this.#generation);
-    if (dropped === DROP.held) return;
-    if (dropped === DROP.stale) throw this.#released();
+    if (dropped === HELD) return;
+    if (dropped === STALE) throw this.#released();
     this.#generation = NIL;
-    home.returned(this);
+    if (home.isPlain) home.table.putFree(this.number);
+    else home.returned(this);
   }
 
   /** Same as {@link release}, but nothing when the page was released or stolen inside the block: for `using`. */
@@ -102,13 +99,16 @@ export class Page {
    *   `ERR_JUMBO_STOLEN_MAX` when `stolenMax` pages are out this way. Nothing is changed then.
    */
   steal(): StolenPage {
-    const { table, steal } = this.#home;
+    const { table } = this.#home;
     if (!table.isCurrent(this.number, this.#generation)) throw this.#released();
     const holds = table.holdsOf(this.number);
     if (holds !== 1) {
-      throw new JumboError("ERR_JUMBO_PAGE_SHARED", `page ${this.number} has ${holds} holds; only its sole holder can steal it`);
+      throw new JumboError(
+        "ERR_JUMBO_PAGE_SHARED",
+        `page ${this.number} has ${holds} holds; only its sole holder can steal it`,
+      );
     }
-    const stolen = steal(this.number, this.#generation);
+    const stolen = this.#home.steal(this.number, this.#generation);
     this.#generation = NIL;
     return stolen;
   }

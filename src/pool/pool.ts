@@ -1,18 +1,19 @@
+/* oxlint-disable unbound-method -- audit.sample() gets methods as the frames at which a stack begins; it calls none of them */
 import { JumboError } from "../errors.ts";
 import { Arena } from "../memory/arena.ts";
 import { createControlBlock } from "../memory/control-block.ts";
 import type { ControlBlock } from "../memory/control-block.ts";
-import { COUNTER, NIL } from "../memory/layout.ts";
+import { COUNTER, NIL as NO_PAGE } from "../memory/layout.ts";
 import { loadMemoryAdvice } from "../os/memory-advice.ts";
 import { Audit } from "./audit.ts";
 import type { PageHolder } from "./audit.ts";
 import { growFree, growthStep } from "./growth.ts";
-import { listHolders, pagesOutError } from "./holders.ts";
+import { abandonAll, listHolders, pagesOutError } from "./holders.ts";
 import { poolSettings } from "./options.ts";
 import type { PoolOptions, PoolSettings } from "./options.ts";
+import { PageHome } from "./page-home.ts";
 import { PageTable } from "./page-table.ts";
 import { Page } from "./page.ts";
-import type { PageHome } from "./page.ts";
 import { blockStats } from "./stats.ts";
 import type { PoolStats } from "./stats.ts";
 import { StolenPages } from "./stolen-pages.ts";
@@ -20,6 +21,8 @@ import { IdleTimer, trimFree } from "./trimming.ts";
 import { verifyPages } from "./verify.ts";
 import { Waiters } from "./waiters.ts";
 import { Watermarks } from "./watermarks.ts";
+
+const NIL = NO_PAGE; // a constant of this module: see page-table.ts
 
 /**
  * A pool of page-sized buffers in one arena.
@@ -40,7 +43,6 @@ export class JumboPool {
   readonly #arena: Arena;
   readonly #table: PageTable;
   readonly #home: PageHome;
-  readonly #stolen: StolenPages;
   readonly #waiters: Waiters;
   readonly #watermarks: Watermarks;
   readonly #audit: Audit | null;
@@ -61,22 +63,24 @@ export class JumboPool {
     this.#block = createControlBlock(settings);
     this.#table = new PageTable(this.#block);
     this.#arena = new Arena(settings.pageSizeBytes, settings.pagesMax + settings.stolenMax);
-    this.#stolen = new StolenPages(this.#arena, this.#table, (path) => this.#count(path));
+    const count = (path: number): void => this.#count(path);
     this.#waiters = new Waiters(settings.waitersMax, () => this.#count(COUNTER.waitAborted));
-    this.#watermarks = new Watermarks(settings, () => this.#count(COUNTER.pressures));
-    this.#audit = settings.audit === null ? null : new Audit(this.#arena, this.#table, settings.audit, (path) => this.#count(path));
+    this.#watermarks = new Watermarks(settings, () => {
+      this.#home.attend();
+      this.#count(COUNTER.pressures);
+    });
+    this.#audit = settings.audit === null ? null : new Audit(this.#arena, this.#table, settings.audit, count);
     this.#idle = new IdleTimer<JumboPool>(this, settings.idleTrimMs, JumboPool.#trimIdleOf);
-    this.#home = {
+    this.#home = new PageHome({
       arena: this.#arena,
       table: this.#table,
-      returned: (page): void => this.#returned(page),
-      steal: (number, generation) => {
-        const stolen = this.#stolen.steal(number, generation);
-        this.#audit?.forget(number);
-        this.#gave();
-        return stolen;
-      },
-    };
+      audit: this.#audit,
+      stolen: new StolenPages(this.#arena, this.#table, count),
+      waiters: this.#waiters,
+      watermarks: this.#watermarks,
+      zeroOnRelease: settings.zeroOnRelease,
+      takeFor: (origin): Page | null => this.#takeFor(origin),
+    });
     this.#grow(settings.pagesInitial);
   }
 
@@ -85,10 +89,11 @@ export class JumboPool {
    * @throws JumboError `ERR_JUMBO_POOL_CLOSED`
    */
   alloc(): Page | null {
-    const page = this.#take();
-    if (page === null) this.#refused();
-    else if (this.#audit !== null) this.#watch(page, this.#audit.sample(this.alloc));
-    return page;
+    const { table } = this.#home;
+    const number = table.take();
+    if (number === NIL || this.#audit !== null) return this.#allocCarefully(number);
+    if (table.inUse > this.#watermarks.alarmAbove) this.#watermarks.took(table.inUse);
+    return new Page(this.#home, number);
   }
 
   /**
@@ -123,6 +128,7 @@ export class JumboPool {
     const origin = this.#audit?.sample(this.allocOrWait) ?? null;
     if (page !== null) return this.#watch(page, origin);
     this.#count(COUNTER.waited);
+    this.#home.attend();
     this.#watermarks.refused(this.#table.inUse);
     return this.#waiters.wait(signal, origin);
   }
@@ -198,7 +204,7 @@ export class JumboPool {
     if (this.#table.inUse > 0 && options.force !== true) throw pagesOutError(this.#table, this.#audit);
     this.#isClosed = true;
     this.#idle.stop();
-    this.#abandonAll();
+    this.#add(COUNTER.abandoned, abandonAll(this.#table, this.#audit));
     this.#waiters.rejectAll(() => this.#closedError());
     this.#settleClosed();
   }
@@ -209,11 +215,20 @@ export class JumboPool {
   }
 
   #take(): Page | null {
-    let number = this.#table.take();
-    if (number === NIL) {
-      if (!this.#refill()) return null;
-      number = this.#table.take();
-    }
+    const number = this.#table.take();
+    if (number !== NIL) return this.#handle(number);
+    return this.#refill() ? this.#take() : null;
+  }
+
+  /** {@link alloc} when it has not got a page yet (`number` is NIL), or when the audit wants to see it. */
+  #allocCarefully(number: number): Page | null {
+    const page = number === NIL ? this.#take() : this.#handle(number);
+    if (page === null) this.#refused();
+    else if (this.#audit !== null) this.#watch(page, this.#audit.sample(this.alloc));
+    return page;
+  }
+
+  #handle(number: number): Page {
     this.#watermarks.took(this.#table.inUse);
     return new Page(this.#home, number);
   }
@@ -228,7 +243,7 @@ export class JumboPool {
 
   #grow(count: number): boolean {
     const added = growFree(this.#arena, this.#table, count);
-    this.#block.counters[COUNTER.grown] = this.#block.counters[COUNTER.grown]! + added;
+    this.#add(COUNTER.grown, added);
     if (this.#table.growable > 0 && added < count) this.#count(COUNTER.growFailed);
     if (this.#table.pooled > this.#settings.pagesInitial) this.#idle.start();
     return added > 0;
@@ -244,24 +259,6 @@ export class JumboPool {
     return page;
   }
 
-  /** A page has lost its last hold. */
-  #returned(page: Page): void {
-    if (this.#audit?.returned(page) === true) {
-      this.#table.putQuarantine(page.number);
-      if (this.#table.quarantined > this.#audit.quarantinePages) this.#table.endQuarantine();
-    } else {
-      if (this.#settings.zeroOnRelease) this.#arena.bytesOf(page.number).fill(0);
-      this.#table.putFree(page.number);
-    }
-    this.#gave();
-  }
-
-  /** There is one page more to be had. */
-  #gave(): void {
-    this.#watermarks.gave(this.#table.inUse);
-    if (this.#waiters.count > 0) this.#waiters.serve((origin) => this.#takeFor(origin));
-  }
-
   #takeFor(origin: Error | null): Page | null {
     const page = this.#take();
     return page === null ? null : this.#watch(page, origin);
@@ -270,9 +267,8 @@ export class JumboPool {
   #trim(count: number): number {
     const { advice } = loadMemoryAdvice();
     const trimmed = advice === null ? 0 : trimFree(this.#arena, this.#table, advice, count, this.#audit);
-    const { counters } = this.#block;
-    counters[COUNTER.trimmed] = counters[COUNTER.trimmed]! + trimmed;
-    counters[COUNTER.trimKept] = counters[COUNTER.trimKept]! + count - trimmed;
+    this.#add(COUNTER.trimmed, trimmed);
+    this.#add(COUNTER.trimKept, count - trimmed);
     return trimmed;
   }
 
@@ -287,19 +283,12 @@ export class JumboPool {
     return table.pooled > this.#settings.pagesInitial;
   }
 
-  #abandonAll(): void {
-    for (let number = 0; number < this.#table.frontier; number++) {
-      if (!this.#table.isInUse(number)) continue;
-      this.#table.abandon(number);
-      this.#audit?.forget(number);
-      this.#count(COUNTER.abandoned);
-    }
-    while (this.#table.endQuarantine());
-    for (let number = this.#table.unlinkFree(); number !== NIL; number = this.#table.unlinkFree()) this.#table.retireFree(number);
+  #count(path: number): void {
+    this.#add(path, 1);
   }
 
-  #count(path: number): void {
-    this.#block.counters[path] = this.#block.counters[path]! + 1;
+  #add(path: number, count: number): void {
+    this.#block.counters[path]! += count;
   }
 
   #closedError(): JumboError {

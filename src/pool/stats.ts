@@ -60,10 +60,13 @@ export type PoolStats = {
 };
 
 /** Everything the control block and the system say; what only the pool knows is added by it. */
-export function blockStats({ words, counters }: ControlBlock): Omit<PoolStats, "inUsePeak" | "waiting" | "isUnderPressure"> {
+export function blockStats({
+  words,
+  counters,
+}: ControlBlock): Omit<PoolStats, "inUsePeak" | "waiting" | "isUnderPressure"> {
   const word = (index: number): number => words[index] ?? 0;
   const count = (path: number): number => counters[path] ?? 0;
-  const inUse = count(COUNTER.taken) - count(COUNTER.returned);
+  const inUse = word(WORD.inUse);
   const free = word(WORD.pooled) - inUse;
   const stolen = word(WORD.stolen);
   return {
@@ -76,7 +79,7 @@ export function blockStats({ words, counters }: ControlBlock): Omit<PoolStats, "
     stolen,
     quarantined: word(WORD.quarantined),
     taken: count(COUNTER.taken),
-    returned: count(COUNTER.returned),
+    returned: count(COUNTER.taken) - inUse,
     grown: count(COUNTER.grown),
     growFailed: count(COUNTER.growFailed),
     refused: count(COUNTER.refused),

@@ -22,7 +22,6 @@ export class Watermarks {
   #toldPressure = false;
   #isTelling = false;
   #peak = 0;
-  /** {@link took} has something to do above this: a new peak, or pressure. */
   #alarmAbove = 0;
 
   constructor(limits: { pagesMax: number; lowPages: number; highPages: number }, onRaise: () => void) {
@@ -45,8 +44,16 @@ export class Watermarks {
     this.#setAlarm();
   }
 
+  /** {@link took} must be called when more pages than this are in use: a new peak, or pressure. Otherwise it need not be. */
+  get alarmAbove(): number {
+    return this.#alarmAbove;
+  }
+
   took(inUse: number): void {
-    if (inUse > this.#alarmAbove) this.#rose(inUse);
+    if (inUse <= this.#alarmAbove) return;
+    this.#peak = Math.max(this.#peak, inUse);
+    if (inUse > this.#pressureAbove && !this.#isUnderPressure) this.#change(true);
+    this.#setAlarm();
   }
 
   /** An allocation failed: pressure, until pages come back. */
@@ -64,12 +71,6 @@ export class Watermarks {
 
   onRelief(listener: () => void): () => void {
     return subscribe(this.#reliefListeners, listener);
-  }
-
-  #rose(inUse: number): void {
-    this.#peak = Math.max(this.#peak, inUse);
-    if (inUse > this.#pressureAbove && !this.#isUnderPressure) this.#change(true);
-    this.#setAlarm();
   }
 
   #setAlarm(): void {
