@@ -28,8 +28,10 @@ export function loadLibc(): LibcOrReason {
 
 function load(): LibcOrReason {
   if (process.env["JUMBO_FFI"] === "0") return { libc: null, reason: "switched off by JUMBO_FFI=0" };
-  if (process.platform !== "linux") return { libc: null, reason: `system calls are for Linux, this is ${process.platform}` };
-  if (process.arch !== "x64" && process.arch !== "arm64") return { libc: null, reason: `no structures for ${process.arch}` };
+  if (process.platform !== "linux")
+    return { libc: null, reason: `system calls are for Linux, this is ${process.platform}` };
+  if (process.arch !== "x64" && process.arch !== "arm64")
+    return { libc: null, reason: `no structures for ${process.arch}` };
   try {
     // Optional and native: required at run time, so that without it everything else works.
     // The cast names what the package's own declarations say of its exports.
@@ -37,6 +39,9 @@ function load(): LibcOrReason {
     const process_ = koffi.load(null);
     return { libc: { func: process_.func.bind(process_), errno: () => koffi.errno() } };
   } catch (cause) {
-    return { libc: null, reason: `koffi does not load: ${cause instanceof Error ? cause.message.split("\n", 1)[0] : String(cause)}` };
+    return {
+      libc: null,
+      reason: `koffi does not load: ${cause instanceof Error ? cause.message.split("\n", 1)[0] : String(cause)}`,
+    };
   }
 }

@@ -14,7 +14,9 @@ export type MemoryAdvice = {
   readonly discard: (range: Uint8Array) => boolean;
 };
 
-export type MemoryAdviceOrReason = { readonly advice: MemoryAdvice } | { readonly advice: null; readonly reason: string };
+export type MemoryAdviceOrReason =
+  | { readonly advice: MemoryAdvice }
+  | { readonly advice: null; readonly reason: string };
 
 // From <unistd.h> and <asm-generic/mman-common.h>; the same on every architecture that `loadLibc` admits.
 const SC_PAGESIZE = 30;

@@ -36,6 +36,8 @@ const NIL = NO_PAGE; // a constant of this module: see page-table.ts
 export class JumboPool {
   readonly pageSizeBytes: number;
   readonly pagesMax: number;
+  /** Receivers that stopped for want of pages go on when this many are available. */
+  readonly highPages: number;
   /** Settles when the pool has been closed. */
   readonly closed: Promise<void>;
   readonly #settings: PoolSettings;
@@ -59,6 +61,7 @@ export class JumboPool {
     this.#settings = settings;
     this.pageSizeBytes = settings.pageSizeBytes;
     this.pagesMax = settings.pagesMax;
+    this.highPages = settings.highPages;
     this.closed = new Promise((resolve) => (this.#settleClosed = resolve));
     this.#block = createControlBlock(settings);
     this.#table = new PageTable(this.#block);

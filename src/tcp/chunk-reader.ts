@@ -19,46 +19,66 @@ export class ChunkReader implements Reader {
   readonly #pageSizeBytes: number;
   readonly #filler: PageFiller;
   readonly #sink: Sink;
-  /** True while the stream is paused in our name. */
+  readonly #onData = (chunk: Buffer): void => this.take(chunk);
+  /** The stream's own methods; the user's calls go through ours, so that we know who paused. */
+  readonly #pause: Readable["pause"];
+  readonly #resume: Readable["resume"];
   #isStopped = false;
+  #isPausedByUser = false;
 
   constructor(stream: Readable, pageSizeBytes: number, filler: PageFiller, sink: Sink) {
     this.#stream = stream;
     this.#pageSizeBytes = pageSizeBytes;
     this.#filler = filler;
     this.#sink = sink;
+    this.#pause = stream.pause.bind(stream);
+    this.#resume = stream.resume.bind(stream);
   }
 
   attach(): void {
-    this.#stream.on("resume", () => (this.#isStopped &&= this.#stream.isPaused())); // a late 'resume' may follow a newer pause
-    this.#stream.on("data", (chunk: Buffer) => this.#received(chunk));
+    const stream = this.#stream;
+    this.#isPausedByUser = stream.isPaused();
+    stream.on("data", this.#onData);
+    stream.pause = () => {
+      this.#isPausedByUser = true;
+      return this.#pause();
+    };
+    stream.resume = () => {
+      this.#isPausedByUser = false;
+      if (!this.#isStopped) this.#resume(); // else when we go on: not past what waits, or the end would come first
+      this.#sink.resumed();
+      return stream;
+    };
+  }
+
+  get isStopped(): boolean {
+    return this.#isStopped;
   }
 
   get isPausedByUser(): boolean {
-    return !this.#isStopped && this.#stream.isPaused();
-  }
-
-  pauseForUser(): void {
-    this.#isStopped = false;
-    this.#stream.pause();
+    return this.#isPausedByUser;
   }
 
   stop(): void {
-    if (this.#stream.isPaused()) return;
-    this.#stream.pause();
+    if (this.#isStopped) return;
     this.#isStopped = true;
     this.pauses++;
+    if (!this.#isPausedByUser) this.#pause();
   }
 
   start(): void {
     if (!this.#isStopped) return;
     this.#isStopped = false;
-    this.#stream.resume();
+    if (!this.#isPausedByUser) this.#resume();
   }
 
   end(): void {}
 
-  close(): void {}
+  close(): void {
+    this.#stream.off("data", this.#onData);
+    Reflect.deleteProperty(this.#stream, "pause");
+    Reflect.deleteProperty(this.#stream, "resume");
+  }
 
   /** Takes bytes that are the reader's own: they wait in the stream, behind what is there, and come back as `'data'`. */
   park(bytes: Buffer): void {
@@ -66,7 +86,8 @@ export class ChunkReader implements Reader {
     this.#stream.push(bytes);
   }
 
-  #received(chunk: Buffer): void {
+  /** Copies a chunk, which it may keep, into pages, one after the other, and hands them on. */
+  take(chunk: Buffer): void {
     try {
       this.reads++;
       for (let start = 0; start < chunk.length; start += this.#pageSizeBytes) {
@@ -74,6 +95,8 @@ export class ChunkReader implements Reader {
         if (mbuf === null) return this.#putBack(chunk.subarray(start));
         this.#sink.push(mbuf);
       }
+      // Another chunk may have come while the consumer was looking at this one (TLS does that) and been put back.
+      if (this.#isStopped && this.#sink.isReady() && this.#sink.wantsMore()) this.start();
     } catch (error) {
       this.#sink.fail(error);
     }

@@ -10,9 +10,22 @@ export type OnreadKeys = { readonly buffer: symbol; readonly callback: symbol; r
 /** The part of a stream handle that is used here. */
 export type StreamHandle = {
   useUserBuffer(region: Uint8Array): void;
-  readStop(): number;
-  reading: boolean;
 };
+
+/**
+ * True when the kernel fills the buffer, from the event loop and never from within one of our callbacks.
+ *
+ * TLS does otherwise: a write, even an empty one, may deliver what is decrypted, into the very buffer whose last contents the
+ * consumer is looking at. Such handles are never given a page.
+ */
+export function isFilledByKernel(handle: StreamHandle): boolean {
+  return ["TCP", "Pipe", "TTY"].includes(handle.constructor.name);
+}
+
+/** True when a TLS socket was put on top of this handle: it gets the bytes now, and must not lose them to a buffer of ours. */
+export function isWrapped(handle: StreamHandle): boolean {
+  return Object.getOwnPropertyDescriptor(handle, "reading")?.get !== undefined; // what tls does to the handle it wraps
+}
 
 export type KeysOrReason = { readonly keys: OnreadKeys } | { readonly keys: null; readonly reason: string };
 
@@ -63,8 +76,7 @@ export function handleOf(socket: Socket): StreamHandle | null | undefined {
 
 function isStreamHandle(handle: unknown): handle is StreamHandle {
   if (typeof handle !== "object" || handle === null) return false;
-  const { useUserBuffer, readStop } = handle as Partial<Record<string, unknown>>; // only looked at
-  return typeof useUserBuffer === "function" && typeof readStop === "function" && "reading" in handle;
+  return "useUserBuffer" in handle && typeof handle.useUserBuffer === "function";
 }
 
 let found: KeysOrReason = findOnreadKeys();

@@ -71,7 +71,7 @@ export class PageGate {
   #stop(receiver: Gated): void {
     if (this.#waiting.has(receiver)) return;
     receiver.stopForPages();
-    this.#waiting.add(receiver);
+    this.wait(receiver);
   }
 
   #schedule(): void {

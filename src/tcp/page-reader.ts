@@ -1,9 +1,10 @@
 import type { Socket } from "node:net";
+import { TLSSocket } from "node:tls";
 import { InvariantError, invariant } from "../invariant.ts";
 import { Mbuf } from "../mbuf/mbuf.ts";
 import type { Page } from "../pool/page.ts";
 import type { JumboPool } from "../pool/pool.ts";
-import { giveUpOnread, handleOf } from "./node-internals.ts";
+import { giveUpOnread, handleOf, isFilledByKernel, isWrapped } from "./node-internals.ts";
 import type { OnreadKeys } from "./node-internals.ts";
 import { ChunkReader } from "./chunk-reader.ts";
 import { enterArmed, leaveArmed } from "./armed-pages.ts";
@@ -49,10 +50,8 @@ export class PageReader implements Reader, Armed {
   /** The armed page, or null while the landing strip is armed. */
   #page: Page | null = null;
   #offset = 0;
-  #isStopped = false;
   #reads = 0;
   #copiedBytes = 0;
-  #pauses = 0;
   /** Law, checked at the end: what the socket says it has read since we came = what came to the armed region. */
   #armedBytes = 0;
   readonly #bytesReadBefore: number;
@@ -67,7 +66,10 @@ export class PageReader implements Reader, Armed {
     this.#filler = filler;
     this.#sink = sink;
     this.#chunks = new ChunkReader(socket, pool.pageSizeBytes, filler, sink);
-    this.#landing = landingStrip.subarray(0, Math.min(LANDING_BYTES, pool.pageSizeBytes));
+    // TLS must get room for a whole record: it would deliver the pieces of one around those of the next (see isFilledByKernel).
+    this.#landing = isTls(socket)
+      ? landingStrip
+      : landingStrip.subarray(0, Math.min(LANDING_BYTES, pool.pageSizeBytes));
     this.#region = this.#landing;
   }
 
@@ -93,33 +95,24 @@ export class PageReader implements Reader, Armed {
   }
 
   get pauses(): number {
-    return this.#pauses + this.#chunks.pauses;
+    return this.#chunks.pauses;
   }
 
   get isPausedByUser(): boolean {
     return this.#chunks.isPausedByUser;
   }
 
-  pauseForUser(): void {
-    this.#chunks.pauseForUser();
-  }
-
   stop(): void {
-    this.#noteStop();
-    const handle = handleOf(this.#socket);
-    if (handle?.reading !== true || this.#socket.connecting) return;
-    handle.reading = false; // what net.Socket does when a callback returns false
-    handle.readStop();
+    this.#chunks.stop(); // with onread, pausing a socket stops its handle at once
   }
 
   start(): void {
     this.#chunks.start();
-    if (!this.#isStopped) return;
-    this.#isStopped = false;
-    if (!this.isPausedByUser && !this.#socket.destroyed) this.#socket.read(0); // starts the handle; with onread there is nothing to return
   }
 
   end(): void {
+    const handle = handleOf(this.#socket);
+    if (handle && isWrapped(handle)) return;
     if (this.#page !== null) this.landNow();
     const missedBytes = this.#socket.bytesRead - this.#bytesReadBefore - this.#armedBytes;
     if (missedBytes === 0) return;
@@ -131,6 +124,8 @@ export class PageReader implements Reader, Armed {
 
   close(): void {
     this.#land();
+    this.#chunks.close();
+    for (const key of Object.values(this.#keys)) Reflect.set(this.#socket, key, null); // as net.Socket has them without onread
   }
 
   wasQuiet(): boolean {
@@ -141,7 +136,7 @@ export class PageReader implements Reader, Armed {
 
   landNow(): void {
     const handle = handleOf(this.#socket);
-    if (handle === undefined || handle === null) return; // closing: close() comes
+    if (!handle || isWrapped(handle)) return; // closing, or not ours to arm: close() comes
     this.#landNowLeft--;
     Reflect.set(this.#socket, this.#keys.buffer, this.#landing);
     handle.useUserBuffer(this.#landing); // before the page is let go
@@ -154,28 +149,41 @@ export class PageReader implements Reader, Armed {
       invariant(region === this.#region && lengthBytes <= region.length, "Node fills the region that is armed");
       this.#reads++;
       this.#armedBytes += lengthBytes;
-      if (this.#page === null) this.#takeLanded(landedViews[lengthBytes] ?? landingStrip.subarray(0, lengthBytes));
-      else this.#sink.push(this.#cut(this.#page, lengthBytes));
-      return this.#arm(lengthBytes === region.length);
+      if (this.#page !== null && !this.#isBehind()) this.#sink.push(this.#cut(this.#page, lengthBytes));
+      else if (this.#page !== null) this.#park(this.#region.subarray(0, lengthBytes));
+      else this.#takeLanded(landedViews[lengthBytes] ?? landingStrip.subarray(0, lengthBytes));
+      this.#arm(lengthBytes === region.length);
     } catch (error) {
       this.#land(); // what was just filled may be held: Node must not fill it again, not even while it closes
       this.#sink.fail(error);
-      return false;
     }
+    return true; // stopping goes another way: see stop()
+  }
+
+  /** Law: while anything waits in the stream's own buffer, everything goes through it; so nothing overtakes. */
+  #isBehind(): boolean {
+    return this.#chunks.isStopped || this.#socket.readableLength > 0;
+  }
+
+  /** Copies what landed into pages, if the consumer can have it now. */
+  #takeLanded(bytes: Buffer): void {
+    if (this.#isBehind() || !this.#sink.isReady()) return this.#park(bytes);
+    // The consumer's work on one page of it may bring the next read onto the strip.
+    if (bytes.length > this.#pool.pageSizeBytes) return this.#chunks.take(Buffer.from(bytes));
+    const mbuf = this.#filler.copy(bytes);
+    if (mbuf === null) {
+      this.#sink.waitForPages();
+      return this.#park(bytes);
+    }
+    this.#copiedBytes += bytes.length;
+    this.#sink.push(mbuf);
   }
 
   /**
-   * Copies what landed into a page. What comes although we have stopped (TLS delivers what it has decrypted), or when there is
-   * no page, goes the way it would go without us, into the stream's own buffer: bounded by what Node reads ahead, and in its place.
+   * Keeps bytes for which there is no page, or no consumer now, where they would be without us: in the stream's own buffer, so
+   * that `'end'` cannot overtake them. Bounded by what Node reads after a stop. They come back through `#chunks`.
    */
-  #takeLanded(bytes: Buffer): void {
-    const mbuf = this.#isStopped ? null : this.#filler.copy(bytes);
-    if (mbuf !== null) {
-      this.#copiedBytes += bytes.length;
-      this.#sink.push(mbuf);
-      return;
-    }
-    if (!this.#isStopped) this.#sink.waitForPages();
+  #park(bytes: Buffer): void {
     this.#chunks.park(Buffer.from(bytes));
   }
 
@@ -186,22 +194,23 @@ export class PageReader implements Reader, Armed {
     return mbuf;
   }
 
-  #noteStop(): void {
-    if (!this.#isStopped) this.#pauses++;
-    this.#isStopped = true;
-  }
-
-  /** Chooses the region for the next read. `isFull`: there is more to come. Returns whether to read on. */
-  #arm(isFull: boolean): boolean {
+  /** Chooses the region for the next read, or stops reading. `isFull`: there is more to come. */
+  #arm(isFull: boolean): void {
     const isWanted = this.#sink.wantsMore();
-    if (!isWanted) this.#noteStop();
-    if (!isWanted || !(this.#page === null ? isFull && this.#armFirst() : this.#armAgain(this.#page))) this.#land();
-    return isWanted;
+    if (this.#isBehind()) {
+      this.#land();
+      if (isWanted && this.#sink.isReady()) this.start(); // parked while the consumer was looking at this read
+    } else if (!isWanted) {
+      this.#land();
+      this.stop();
+    } else if (!(this.#page === null ? isFull && this.#armFirst() : this.#armAgain(this.#page))) this.#land();
   }
 
-  /** From the strip to a page. False when there is none to be had. */
+  /** From the strip to a page, while there are plenty: armed pages alone must never bring the pool under pressure. */
   #armFirst(): boolean {
-    if (this.#landNowLeft === 0 || !enterArmed(this)) return false;
+    const handle = handleOf(this.#socket);
+    if (!handle || !isFilledByKernel(handle) || this.#landNowLeft === 0) return false;
+    if (this.#pool.availablePages <= this.#pool.highPages || !enterArmed(this)) return false;
     const page = this.#pool.alloc();
     if (page === null) leaveArmed(this);
     else this.#armWhole(page);
@@ -244,4 +253,9 @@ export class PageReader implements Reader, Armed {
     if (page.holdCount > 1) this.#filler.adopt(page, this.#offset);
     page.release();
   }
+}
+
+function isTls(socket: Socket): boolean {
+  const handle = handleOf(socket);
+  return handle ? !isFilledByKernel(handle) : socket instanceof TLSSocket;
 }

@@ -13,6 +13,8 @@ export type Sink = {
   isReady(): boolean;
   /** There was no page for bytes that were read: they are kept aside, and the reader is started again when there is one. */
   waitForPages(): void;
+  /** The user called `resume()`. */
+  resumed(): void;
   /** Something threw: the consumer, or a pool that was closed under us. */
   fail(error: unknown): void;
 };
@@ -20,7 +22,8 @@ export type Sink = {
 /**
  * Gets bytes from a socket into pages. Internal.
  *
- * Pausing by the user (`socket.pause()`) and stopping by us are two things: we never start what the user has paused.
+ * Pausing by the user (`socket.pause()`) and stopping by us are two things: we never start what the user has paused,
+ * and the user's `resume()` does not start what we have stopped.
  */
 export type Reader = {
   readonly engine: TcpEngine;
@@ -30,8 +33,6 @@ export type Reader = {
   /** How often reading was stopped in our name. */
   readonly pauses: number;
   readonly isPausedByUser: boolean;
-  /** Pauses in the user's name: `socket.resume()` goes on. */
-  pauseForUser(): void;
   /** Stops reading; at most one read more arrives (with TLS, what is decrypted already). */
   stop(): void;
   /** Reads again, unless the user has paused. */

@@ -20,7 +20,7 @@ export type ReceiveOptions = {
   readonly engine?: "auto" | TcpEngine;
 };
 
-const receiving = new WeakSet<Readable>();
+const receivers = new WeakMap<Readable, Receiver>();
 
 /**
  * Receives from `socket` into the pages of a pool: a connecting or connected `net.Socket`, accepted by any `net.Server` (call it in the
@@ -29,7 +29,7 @@ const receiving = new WeakSet<Readable>();
  *     kernel ──▶ page ──▶ mbuf ──▶ you          no copy, except the first read after an idle time (at most 16 KiB)
  *
  * Each mbuf is borrowed: see `Mbuf`. `'end'`, `'close'`, `'error'`, timeouts, `pause()`, `resume()` and writing are as on any socket;
- * `'data'` and reading from the socket itself are not for you any more. When the pool runs short reading stops, and
+ * `'data'` and reading from the socket itself are not for you until it has closed. When the pool runs short reading stops, and
  * goes on when pages are back. A consumer that throws destroys the socket with that error.
  *
  * @param onMbuf called for each mbuf, in order, one at a time; without it, iterate the receiver with `for await`
@@ -40,9 +40,9 @@ export function receive(socket: Readable, options: ReceiveOptions, onMbuf?: (mbu
   const choice = engine === "data" ? { keys: null, reason: null } : onreadFor(socket);
   if (engine === "onread" && choice.keys === null) throw optionError(`engine "onread" cannot be had: ${choice.reason}`);
 
-  receiving.add(socket);
   const gate = PageGate.of(pool);
   const receiver = new Receiver(socket, gate, onMbuf ?? null, choice.keys === null ? choice.reason : null);
+  receivers.set(socket, receiver);
   if (choice.keys !== null && socket instanceof Socket) {
     const reader = new PageReader(socket, choice.keys, pool, gate.filler, receiver);
     reader.attach();
@@ -75,8 +75,8 @@ function checked(
     throw socketError("the socket is destroyed or at its end: nothing can be received from it");
   if (socket.readableObjectMode || socket.readableEncoding !== null)
     throw socketError("the stream gives objects or strings, not bytes");
-  if (receiving.has(socket))
-    throw new JumboError("ERR_JUMBO_RECEIVER_ACTIVE", "receive() was called on this socket before");
+  if (receivers.get(socket)?.isClosed === false)
+    throw new JumboError("ERR_JUMBO_RECEIVER_ACTIVE", "this socket has a receiver already, until it closes");
   const { keys } = onreadKeys();
   if (keys !== null && Reflect.get(socket, keys.buffer))
     throw socketError("the socket has an onread option of its own");

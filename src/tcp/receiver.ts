@@ -53,12 +53,25 @@ export class Receiver implements AsyncIterable<Mbuf, undefined> {
   /** A consumer is at work: its promise is pending, or it has not asked for the next one. */
   #isBusy: boolean;
   #isIterating = false;
+  #isClosed = false;
   #next: Next | null = null;
   #hasEnded = false;
   #error: Error | null = null;
   #bytesReceived = 0;
   #bytesQueued = 0;
   #bytesDropped = 0;
+  readonly #onEnd = (): void => {
+    this.#hasEnded = true;
+    this.#reader?.end();
+    this.#answerEnd();
+  };
+  readonly #onClose = (): void => {
+    this.#isClosed = true;
+    this.#gate.leave(this);
+    this.#reader?.close();
+    this.#stream.off("end", this.#onEnd).off("close", this.#onClose);
+    if (!this.#hasEnded) this.#dropQueue();
+  };
 
   /** @internal Made by `receive()`. */
   constructor(stream: Readable, gate: PageGate, consume: OnMbuf | null, engineReason: string | null) {
@@ -73,11 +86,15 @@ export class Receiver implements AsyncIterable<Mbuf, undefined> {
   start(reader: Reader): void {
     this.#reader = reader;
     const stream = this.#stream;
-    stream.on("end", () => this.#onEnd());
-    stream.on("close", () => this.#onClose());
-    if (this.#consume !== null) stream.on("resume", () => this.#pump());
-    else finished(stream, { writable: false }, (error) => this.#onFinished(error ?? null));
+    stream.on("end", this.#onEnd);
+    stream.prependListener("close", this.#onClose); // before a user's listener can connect the socket anew
+    if (this.#consume === null) finished(stream, { writable: false }, (error) => this.#onFinished(error ?? null));
     this.#gate.enter(this);
+  }
+
+  /** @internal True once the socket has closed: it is an ordinary socket again. */
+  get isClosed(): boolean {
+    return this.#isClosed;
   }
 
   /** Counters of this socket; cheap. */
@@ -119,8 +136,8 @@ export class Receiver implements AsyncIterable<Mbuf, undefined> {
   push(mbuf: Mbuf): void {
     this.#bytesReceived += mbuf.length;
     this.#bytesQueued += mbuf.length;
-    if (this.#queue.length === 0 && this.isReady()) this.#deliver(mbuf);
-    else this.#queue.push(mbuf);
+    this.#queue.push(mbuf);
+    if (this.isReady()) this.#deliverQueue();
   }
 
   /** @internal From the reader, after each read. */
@@ -129,6 +146,11 @@ export class Receiver implements AsyncIterable<Mbuf, undefined> {
     if (!this.#gate.isClosed) return this.#queue.length === 0;
     this.#gate.wait(this);
     return false;
+  }
+
+  /** @internal */
+  resumed(): void {
+    this.#pump();
   }
 
   /** @internal */
@@ -156,7 +178,7 @@ export class Receiver implements AsyncIterable<Mbuf, undefined> {
 
   /** @internal From the gate. */
   goOn(): void {
-    if (this.#queue.length === 0) this.#reader?.start();
+    this.#pump();
   }
 
   /** Gives one mbuf to the consumer, who is ready. */
@@ -168,6 +190,7 @@ export class Receiver implements AsyncIterable<Mbuf, undefined> {
 
   #call(consume: OnMbuf, mbuf: Mbuf): void {
     let result: unknown;
+    this.#isBusy = true; // what comes while the consumer is at work (a write may bring it, with TLS) has its turn after this
     try {
       result = consume(mbuf);
     } catch (error) {
@@ -176,7 +199,6 @@ export class Receiver implements AsyncIterable<Mbuf, undefined> {
       return;
     }
     if (isThenable(result)) {
-      this.#isBusy = true;
       this.#current = mbuf;
       result.then(
         () => this.#settled(),
@@ -184,8 +206,9 @@ export class Receiver implements AsyncIterable<Mbuf, undefined> {
       );
       return;
     }
+    this.#isBusy = false;
     mbuf.endBorrow();
-    if (result === false) this.#reader?.pauseForUser();
+    if (result === false) this.#stream.pause();
   }
 
   /** The consumer's promise is settled. */
@@ -195,13 +218,19 @@ export class Receiver implements AsyncIterable<Mbuf, undefined> {
     this.#pump();
   }
 
-  /** Delivers what waits for as long as the consumer is ready, then reads on. */
+  /** Delivers what waits, and reads on if the consumer is ready for more. */
   #pump(): void {
+    this.#deliverQueue();
+    if (this.#queue.length > 0 || !this.isReady()) return;
+    if (this.#gate.isClosed) this.#gate.wait(this);
+    else this.#reader?.start();
+  }
+
+  #deliverQueue(): void {
     while (this.#queue.length > 0 && this.isReady()) {
       const mbuf = this.#queue.shift();
       if (mbuf !== undefined) this.#deliver(mbuf);
     }
-    if (this.#queue.length === 0 && !this.#gate.isClosed) this.#reader?.start();
   }
 
   #askNext(): Promise<IteratorResult<Mbuf, undefined>> {
@@ -232,22 +261,10 @@ export class Receiver implements AsyncIterable<Mbuf, undefined> {
     else next.resolve({ value: undefined, done: true });
   }
 
-  #onEnd(): void {
-    this.#hasEnded = true;
-    this.#reader?.end();
-    this.#answerEnd();
-  }
-
   /** For an iteration: the socket's end, or why there is none (its error, or that it was destroyed before). */
   #onFinished(error: Error | null): void {
     if (!this.#hasEnded) this.#error = error;
     this.#answerEnd();
-  }
-
-  #onClose(): void {
-    this.#gate.leave(this);
-    this.#reader?.close();
-    if (!this.#hasEnded) this.#dropQueue();
   }
 
   #dropQueue(): void {

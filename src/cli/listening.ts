@@ -1,0 +1,49 @@
+import { once } from "node:events";
+import type { ListenOptions, Server, Socket } from "node:net";
+
+/** What a scheme needs from the command. */
+export type ListenContext = {
+  readonly certFile: string | undefined;
+  readonly keyFile: string | undefined;
+  /** Called in the server's own handler, before a byte is read. */
+  readonly onSocket: (socket: Socket, peer: string) => void;
+  /** Somebody could not be received from, before there was a connection: a TLS handshake that failed. */
+  readonly onRefused: (text: string) => void;
+  readonly notice: (text: string) => void;
+};
+
+/** Somewhere that senders connect to. */
+export type Listening = {
+  /** With the port that was chosen, when 0 was asked for. */
+  readonly url: string;
+  /** Accepts nobody any more; the connections there are stay. */
+  stopAccepting(): void;
+  /** Ends what is left, such as a handshake that was never finished. */
+  end(): void;
+};
+
+/** A URL that was understood: starts to listen. */
+export type Listen = (context: ListenContext) => Promise<Listening>;
+
+/** Starts `server`; `urlOf` is asked once it listens. Rejects with what the system says. */
+export async function listenWith(
+  server: Server,
+  options: ListenOptions,
+  urlOf: () => string,
+  context: ListenContext,
+): Promise<Listening> {
+  const sockets = new Set<Socket>();
+  server.on("connection", (socket) => {
+    sockets.add(socket);
+    socket.on("close", () => sockets.delete(socket));
+  });
+  server.listen(options);
+  await once(server, "listening");
+  const url = urlOf();
+  server.on("error", (error) => context.onRefused(`${url}: ${error.message}`)); // accepting failed: too many open files
+  return {
+    url,
+    stopAccepting: () => void server.close(),
+    end: () => sockets.forEach((socket) => socket.destroy()),
+  };
+}

@@ -1,0 +1,180 @@
+import { isatty } from "node:tty";
+import { JumboError, JumboPool } from "../index.ts";
+import { engineCalled } from "./engines.ts";
+import { usageFailure } from "./failure.ts";
+import { FolderOutput } from "./folder-output.ts";
+import type { Listen, ListenContext } from "./listening.ts";
+import { Meter } from "./meter.ts";
+import { OneFileOutput, STDOUT } from "./one-file-output.ts";
+import { OutputFile } from "./output-file.ts";
+import { CountingOutput } from "./output.ts";
+import type { Output, OutputOptions } from "./output.ts";
+import { liveLine } from "./progress.ts";
+import { formatCount } from "./quantities.ts";
+import { parseUrl, schemeOf } from "./schemes.ts";
+import { Session } from "./session.ts";
+import { endBySignals } from "./signals.ts";
+import { describeReport, reportOf } from "./summary.ts";
+import { Terminal } from "./terminal.ts";
+
+/** `jumbo recv`, as the command line gives it. */
+export type RecvOptions = {
+  readonly output?: string;
+  readonly pageSize: number;
+  readonly pages?: number;
+  readonly once?: boolean;
+  readonly duration?: number;
+  readonly json?: boolean;
+  readonly engine: string;
+  readonly cert?: string;
+  readonly key?: string;
+};
+
+/** Of the pool, when `--pages` is not given. */
+export const POOL_BYTES_DEFAULT: number = 64 * 2 ** 20;
+const UNWRITTEN_BYTES_MAX = 8 * 2 ** 20;
+const WAITING_MAX = 256;
+
+/**
+ * Receives until it is told to end, and reports. Resolves with the exit code.
+ *
+ *     parse ──▶ open the output ──▶ listen ──▶ empty the output ──▶ receive … finish ──▶ report
+ *     everything that can be wrong is found before anything of the user's is touched
+ *
+ * @throws Failure when it cannot begin
+ */
+export async function recv(urls: readonly string[], options: RecvOptions): Promise<number> {
+  const listens = urls.map(parseUrl);
+  checkTogether(urls, options);
+  const engine = engineCalled(options.engine);
+  const pool = poolFor(options);
+  const terminal = new Terminal(options.output !== "-" || !isatty(1));
+  const print = (text: string): void => terminal.line(text);
+  const output = await openOutput(options.output, print, {
+    ...outputLimits(pool),
+    onFailed: (failure) => session.fail(failure),
+    onReaderGone: () => session.finish("reader gone"),
+    notice: (text) => session.say("news", text),
+  });
+  const session: Session = new Session({ pool, engine, output, isOnce: options.once === true, print });
+  const boundUrls = await listenAll(listens, session, { certFile: options.cert, keyFile: options.key, print }, output);
+  const meter = new Meter();
+  output.begin();
+  for (const url of boundUrls) print(`listening on ${url}`);
+  await runToEnd(session, output, pool, terminal, options.duration);
+  await output.close();
+
+  const report = reportOf(session, boundUrls, output, pool, meter.cost());
+  meter.stop();
+  pool.close({ force: true });
+  if (options.json === true) await printJson(report);
+  else print(describeReport(report));
+  return report.exitCode;
+}
+
+/** @throws Failure */
+function checkTogether(urls: readonly string[], { output, json, cert, key }: RecvOptions): void {
+  if (output === "")
+    throw usageFailure("-o needs the name of a file; - is standard output, FOLDER/ a file for each connection");
+  if (output === "-" && json === true) {
+    throw usageFailure(
+      "--json prints on standard output, where -o - puts the received bytes: write them to a file, or leave --json away",
+    );
+  }
+  if ((cert ?? key) !== undefined && !urls.some((url) => schemeOf(url) === "tls")) {
+    throw usageFailure(
+      "--cert and --key are for tls:// and there is no such URL; write tls:// for tcp://, or leave them away",
+    );
+  }
+}
+
+/** @throws Failure */
+function poolFor({ pageSize, pages }: RecvOptions): JumboPool {
+  try {
+    const pagesMax = pages ?? Math.floor(POOL_BYTES_DEFAULT / pageSize);
+    return new JumboPool({ pageSizeBytes: pageSize, pagesMax, stolenMax: 0 });
+  } catch (error) {
+    if (!(error instanceof JumboError)) throw error;
+    throw usageFailure(error.message.replace("pageSizeBytes", "--page-size").replace("pagesMax", "--pages"));
+  }
+}
+
+/** The pool is shared by all connections: one slow file must not have it all, nor the first bytes of those that wait. */
+function outputLimits({ pageSizeBytes, pagesMax }: JumboPool): Pick<OutputOptions, "unwrittenBytesMax" | "waitingMax"> {
+  return {
+    unwrittenBytesMax: Math.min(UNWRITTEN_BYTES_MAX, Math.ceil(pagesMax / 4) * pageSizeBytes),
+    waitingMax: Math.min(WAITING_MAX, Math.ceil(pagesMax / 8)),
+  };
+}
+
+async function openOutput(
+  name: string | undefined,
+  notice: (text: string) => void,
+  options: OutputOptions,
+): Promise<Output> {
+  if (name === undefined) return new CountingOutput();
+  if (name === "-") return new OneFileOutput(STDOUT, options);
+  if (name.endsWith("/")) return FolderOutput.open(name, options);
+  return new OneFileOutput(await OutputFile.open(name, notice), options);
+}
+
+/** All or none. */
+async function listenAll(
+  listens: readonly Listen[],
+  session: Session,
+  options: Pick<ListenContext, "certFile" | "keyFile"> & { readonly print: (text: string) => void },
+  output: Output,
+): Promise<string[]> {
+  const context: ListenContext = {
+    ...options,
+    onSocket: (socket, peer) => session.accept(socket, peer),
+    onRefused: (text) => session.refused(text),
+    notice: options.print,
+  };
+  const urls: string[] = [];
+  try {
+    for (const listen of listens) {
+      const listening = await listen(context);
+      session.add(listening);
+      urls.push(listening.url);
+    }
+    return urls;
+  } catch (error) {
+    session.finish("failure");
+    await session.done;
+    await output.abandon();
+    throw error;
+  }
+}
+
+/** Resolves when the session is done: by itself, by a signal, or because its time is over. */
+async function runToEnd(
+  session: Session,
+  output: Output,
+  pool: JumboPool,
+  terminal: Terminal,
+  durationSeconds: number | undefined,
+): Promise<void> {
+  const unwritten = (): number => (output.name === null ? 0 : session.totals().bytes - output.writtenBytes);
+  const release = endBySignals({
+    first: (signal) => {
+      session.finish(signal);
+      if (unwritten() > 0) terminal.line(`${signal}: writing what has arrived; again to end at once`);
+    },
+    second: (signal) =>
+      terminal.line(`second ${signal}: ended at once, ${formatCount(unwritten())} received bytes are not written`),
+  });
+  const timer =
+    durationSeconds === undefined ? null : setTimeout(() => session.finish("duration"), durationSeconds * 1000);
+  terminal.startLive(liveLine(session, pool));
+  await session.done;
+  terminal.endLive();
+  if (timer !== null) clearTimeout(timer);
+  release();
+}
+
+/** Standard output may be a pipe that nobody reads any more: then there is nobody to tell. */
+function printJson(report: unknown): Promise<void> {
+  process.stdout.on("error", () => {});
+  return new Promise((resolve) => process.stdout.write(`${JSON.stringify(report)}\n`, () => resolve()));
+}
