@@ -5,7 +5,6 @@ import * as layout from "../memory/layout.ts";
 // The layout's numbers once more as constants of this module: V8 folds those into the code, while an import is a
 // load each time it is used. That is half of the time that taking and releasing a page takes.
 const NIL = layout.NIL;
-const PAGE = layout.PAGE_FIRST_WORD;
 const PAGE_WORDS = layout.PAGE_WORDS;
 const STATE = layout.PAGE_STATE;
 const HOLDS = layout.PAGE_HOLDS;
@@ -18,11 +17,6 @@ const TAKEN = layout.COUNTER.taken;
 const IN_USE = layout.WORD.inUse;
 const { WORD } = layout;
 const { uncommitted: UNCOMMITTED, pooled: POOLED, stolen: STOLEN } = layout.STATE;
-
-/** What {@link PageTable.drop} found. */
-export const STALE = 0;
-export const HELD = 1;
-export const LAST = 2;
 
 /**
  * Who has which page: states, hold counts, generations and lists, and nothing about memory or policy.
@@ -42,10 +36,13 @@ export const LAST = 2;
  */
 export class PageTable {
   readonly #words: Int32Array;
+  /** The words of page `n` start at `n * PAGE_WORDS`. */
+  readonly #pages: Int32Array;
   readonly #counters: Float64Array;
 
   constructor(block: ControlBlock) {
     this.#words = block.words;
+    this.#pages = block.words.subarray(layout.PAGE_FIRST_WORD);
     this.#counters = block.counters;
   }
 
@@ -78,29 +75,30 @@ export class PageTable {
 
   /** True while `generation` is the present tenancy of page `number`. */
   isCurrent(number: number, generation: number): boolean {
-    return this.#words[PAGE + number * PAGE_WORDS + GENERATION] === generation;
+    return this.#pages[number * PAGE_WORDS + GENERATION] === generation;
   }
 
   generationOf(number: number): number {
-    return this.#words[PAGE + number * PAGE_WORDS + GENERATION]!;
+    return this.#pages[number * PAGE_WORDS + GENERATION]!;
   }
 
   holdsOf(number: number): number {
-    return this.#words[PAGE + number * PAGE_WORDS + HOLDS]!;
+    return this.#pages[number * PAGE_WORDS + HOLDS]!;
   }
 
   isInUse(number: number): boolean {
-    return this.#word(PAGE + number * PAGE_WORDS + STATE) === POOLED && this.holdsOf(number) > 0;
+    return this.#pages[number * PAGE_WORDS + STATE] === POOLED && this.holdsOf(number) > 0;
   }
 
   /** The most recently freed page, now in use with one hold; NIL when the free list is empty. */
   take(): number {
     const words = this.#words;
+    const pages = this.#pages;
     const number = words[FREE_HEAD]!;
     if (number === NIL) return NIL;
-    const page = PAGE + number * PAGE_WORDS;
-    words[FREE_HEAD] = words[page + NEXT]!;
-    words[page + HOLDS] = 1;
+    const page = number * PAGE_WORDS;
+    words[FREE_HEAD] = pages[page + NEXT]!;
+    pages[page + HOLDS] = 1;
     words[IN_USE]!++;
     this.#counters[TAKEN]!++;
     return number;
@@ -108,42 +106,43 @@ export class PageTable {
 
   /** One hold more. False when the count is full. The page must be out. */
   hold(number: number): boolean {
-    const word = PAGE + number * PAGE_WORDS + HOLDS;
-    const holds = this.#words[word]!;
+    const word = number * PAGE_WORDS + HOLDS;
+    const holds = this.#pages[word]!;
     if (holds === HOLDS_MAX) return false;
-    this.#words[word] = holds + 1;
+    this.#pages[word] = holds + 1;
     return true;
   }
 
   /**
    * One hold less, if `generation` is the present tenancy. With the last hold the tenancy ends: every handle of it
    * is stale from here on, and the caller must {@link putFree} or {@link putQuarantine} the page next.
+   * @returns how many holds are left; NIL, with nothing changed, when the tenancy has ended before
    */
   drop(number: number, generation: number): number {
-    const words = this.#words;
-    const page = PAGE + number * PAGE_WORDS;
-    if (words[page + GENERATION] !== generation) return STALE;
-    const holds = words[page + HOLDS]! - 1;
-    words[page + HOLDS] = holds;
-    if (holds > 0) return HELD;
-    words[page + GENERATION] = (generation + 1) & GENERATION_MASK;
-    words[IN_USE]!--;
-    return LAST;
+    const pages = this.#pages;
+    const page = number * PAGE_WORDS;
+    if (pages[page + GENERATION] !== generation) return NIL;
+    const holds = pages[page + HOLDS]! - 1;
+    pages[page + HOLDS] = holds;
+    if (holds > 0) return holds;
+    pages[page + GENERATION] = (generation + 1) & GENERATION_MASK;
+    this.#words[IN_USE]!--;
+    return 0;
   }
 
   /** Puts a page of the pool that is on no list at the head of the free list. */
   putFree(number: number): void {
     const words = this.#words;
-    words[PAGE + number * PAGE_WORDS + NEXT] = words[FREE_HEAD]!;
+    this.#pages[number * PAGE_WORDS + NEXT] = words[FREE_HEAD]!;
     words[FREE_HEAD] = number;
   }
 
   /** Puts a page of the pool that is on no list at the end of the quarantine. */
   putQuarantine(number: number): void {
     const tail = this.#word(WORD.quarantineTail);
-    this.#words[PAGE + number * PAGE_WORDS + NEXT] = NIL;
+    this.#pages[number * PAGE_WORDS + NEXT] = NIL;
     if (tail === NIL) this.#words[WORD.quarantineHead] = number;
-    else this.#words[PAGE + tail * PAGE_WORDS + NEXT] = number;
+    else this.#pages[tail * PAGE_WORDS + NEXT] = number;
     this.#words[WORD.quarantineTail] = number;
     this.#words[WORD.quarantined]!++;
   }
@@ -152,7 +151,7 @@ export class PageTable {
   endQuarantine(): boolean {
     const number = this.#word(WORD.quarantineHead);
     if (number === NIL) return false;
-    const next = this.#word(PAGE + number * PAGE_WORDS + NEXT);
+    const next = this.#pages[number * PAGE_WORDS + NEXT]!;
     this.#words[WORD.quarantineHead] = next;
     if (next === NIL) this.#words[WORD.quarantineTail] = NIL;
     this.#words[WORD.quarantined]!--;
@@ -171,13 +170,13 @@ export class PageTable {
     invariant(this.growable > 0, "free + in use ≤ pagesMax");
     const number = this.nextUncommitted();
     invariant(number < this.#word(WORD.arenaPages), "stolen ≤ stolenMax leaves a page for each one the pool may have");
-    const page = PAGE + number * PAGE_WORDS;
+    const page = number * PAGE_WORDS;
     if (number === this.frontier) this.#words[WORD.frontier]!++;
     else {
-      this.#words[WORD.retiredHead] = this.#word(page + NEXT);
+      this.#words[WORD.retiredHead] = this.#pages[page + NEXT]!;
       this.#words[WORD.retired]!--;
     }
-    this.#words[page + STATE] = POOLED;
+    this.#pages[page + STATE] = POOLED;
     this.#words[WORD.pooled]!++;
     this.putFree(number);
   }
@@ -185,7 +184,7 @@ export class PageTable {
   /** Takes the head off the free list, for {@link retireFree} or {@link putFree} to put elsewhere. NIL when empty. */
   unlinkFree(): number {
     const number = this.#word(FREE_HEAD);
-    if (number !== NIL) this.#words[FREE_HEAD] = this.#word(PAGE + number * PAGE_WORDS + NEXT);
+    if (number !== NIL) this.#words[FREE_HEAD] = this.#pages[number * PAGE_WORDS + NEXT]!;
     return number;
   }
 
@@ -202,10 +201,10 @@ export class PageTable {
    */
   steal(number: number, generation: number): number {
     invariant(this.canSteal && this.holdsOf(number) === 1, "only a page with one hold is stolen, up to stolenMax");
-    invariant(this.drop(number, generation) === LAST, "a tenancy ends once");
-    const page = PAGE + number * PAGE_WORDS;
-    this.#words[page + STATE] = STOLEN;
-    this.#words[page + HOLDS] = 1;
+    invariant(this.drop(number, generation) === 0, "a tenancy ends once");
+    const page = number * PAGE_WORDS;
+    this.#pages[page + STATE] = STOLEN;
+    this.#pages[page + HOLDS] = 1;
     this.#words[WORD.pooled]!--;
     this.#words[WORD.stolen]!++;
     return this.generationOf(number);
@@ -214,10 +213,10 @@ export class PageTable {
   /** Gives a stolen page back to the arena. False, with nothing changed, when `generation` has it no more. */
   giveBack(number: number, generation: number): boolean {
     if (!this.isCurrent(number, generation)) return false;
-    const page = PAGE + number * PAGE_WORDS;
-    invariant(this.#word(page + STATE) === STOLEN, "only a stolen page is given back");
-    this.#words[page + HOLDS] = 0;
-    this.#words[page + GENERATION] = (generation + 1) & GENERATION_MASK;
+    const page = number * PAGE_WORDS;
+    invariant(this.#pages[page + STATE] === STOLEN, "only a stolen page is given back");
+    this.#pages[page + HOLDS] = 0;
+    this.#pages[page + GENERATION] = (generation + 1) & GENERATION_MASK;
     this.#words[WORD.stolen]!--;
     this.#retire(number);
     return true;
@@ -226,15 +225,15 @@ export class PageTable {
   /** Ends the tenancy of a page in use, whoever holds it: every handle of it is stale from here on. For a forced close. */
   abandon(number: number): void {
     invariant(this.isInUse(number), "only a page in use is abandoned");
-    this.#words[PAGE + number * PAGE_WORDS + HOLDS] = 1;
+    this.#pages[number * PAGE_WORDS + HOLDS] = 1;
     this.drop(number, this.generationOf(number));
     this.retireFree(number);
   }
 
   #retire(number: number): void {
-    const page = PAGE + number * PAGE_WORDS;
-    this.#words[page + STATE] = UNCOMMITTED;
-    this.#words[page + NEXT] = this.#word(WORD.retiredHead);
+    const page = number * PAGE_WORDS;
+    this.#pages[page + STATE] = UNCOMMITTED;
+    this.#pages[page + NEXT] = this.#word(WORD.retiredHead);
     this.#words[WORD.retiredHead] = number;
     this.#words[WORD.retired]!++;
   }

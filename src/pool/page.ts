@@ -1,11 +1,9 @@
 import { JumboError } from "../errors.ts";
 import * as layout from "../memory/layout.ts";
-import * as pageTable from "./page-table.ts";
 import type { PageHome } from "./page-home.ts";
 import type { StolenPage } from "./stolen-page.ts";
 
 const { NIL, HOLDS_MAX } = layout; // constants of this module: see page-table.ts
-const { HELD, STALE } = pageTable;
 
 /**
  * One page of a pool, in your hands: a handle on one tenancy of it.
@@ -79,9 +77,9 @@ export class Page {
    */
   release(): void {
     const home = this.#home;
-    const dropped = home.table.drop(this.number, this.#generation);
-    if (dropped === HELD) return;
-    if (dropped === STALE) throw this.#released();
+    const holdsLeft = home.table.drop(this.number, this.#generation);
+    if (holdsLeft > 0) return;
+    if (holdsLeft < 0) throw this.#released();
     this.#generation = NIL;
     if (home.isPlain) home.table.putFree(this.number);
     else home.returned(this);

@@ -94,8 +94,9 @@ export class JumboPool {
   alloc(): Page | null {
     const { table } = this.#home;
     const number = table.take();
-    if (number === NIL || this.#audit !== null) return this.#allocCarefully(number);
-    if (table.inUse > this.#watermarks.alarmAbove) this.#watermarks.took(table.inUse);
+    if (number === NIL || table.inUse > this.#watermarks.alarmAbove || this.#audit !== null) {
+      return this.#allocCarefully(number);
+    }
     return new Page(this.#home, number);
   }
 
@@ -212,7 +213,7 @@ export class JumboPool {
     this.#settleClosed();
   }
 
-  /** Same as {@link close} without force: for `using`. */
+  /** {@link close} without force: for `using`. */
   [Symbol.dispose](): void {
     this.close();
   }
@@ -240,8 +241,7 @@ export class JumboPool {
   #refill(): boolean {
     if (this.#isClosed) throw this.#closedError();
     const table = this.#table;
-    if (table.growable > 0) return this.#grow(growthStep(this.pageSizeBytes, table.pooled)) || table.endQuarantine();
-    return table.endQuarantine();
+    return this.#grow(growthStep(this.pageSizeBytes, table.pooled)) || table.endQuarantine();
   }
 
   #grow(count: number): boolean {
