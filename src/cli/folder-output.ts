@@ -49,6 +49,12 @@ export class FolderOutput implements Output {
     return bytes;
   }
 
+  get unwrittenBytes(): number {
+    let bytes = 0;
+    for (const writer of this.#writers) bytes += writer.unwrittenBytes;
+    return bytes;
+  }
+
   get fileCount(): number {
     return this.#fileCount;
   }

@@ -42,7 +42,7 @@ Examples:
     nc -N 127.0.0.1 9000 < big.bin                       with nc
     curl -T big.bin http://127.0.0.1:9000 --max-time 60  with curl, which sends an HTTP header before it
   jumbo recv tls://:9443 --cert cert.pem --key key.pem -o out.bin
-    openssl s_client -quiet -connect 127.0.0.1:9443 < big.bin
+    socat -u FILE:big.bin OPENSSL:127.0.0.1:9443,verify=0
   jumbo recv unix:///tmp/in.sock -o incoming/            a file for each connection
   jumbo recv tcp://:9000 --once -o - | tar x             a folder:  tar c folder | nc -N host 9000
   jumbo recv tcp://:9000 --duration 10 --json            measure: rate, processor time, garbage collection

@@ -45,7 +45,7 @@ function addRecv(program: Command, finish: (exitCode: number) => void): void {
     )
     .addOption(new Option("--page-size <bytes>", PAGE_SIZES.join(", ")).default(65_536).argParser(pageSize))
     .option("--pages <number>", "the most pages to use (default: 64 MiB of them)", wholeNumber)
-    .option("--once", "end after the first connection that has sent something has ended")
+    .option("--once", "end when the first connection has ended")
     .option("--duration <seconds>", "end after so many seconds", duration)
     .option("--json", "report as one JSON object on standard output, not as text on standard error")
     .option("--engine <name>", `how bytes get into pages: ${ENGINES.join(", ")}`, "auto")

@@ -42,6 +42,10 @@ export class OneFileOutput implements Output {
     return this.#writer.writtenBytes;
   }
 
+  get unwrittenBytes(): number {
+    return this.#writer.unwrittenBytes;
+  }
+
   get fileCount(): number {
     return 1;
   }

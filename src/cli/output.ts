@@ -28,6 +28,8 @@ export type Output = {
   /** As the user named it; null when bytes are only counted. */
   readonly name: string | null;
   readonly writtenBytes: number;
+  /** Taken, and on its way. */
+  readonly unwrittenBytes: number;
   readonly fileCount: number;
   /** From here on the output is ours: what was in the file before is gone. Called when everything else is ready. */
   begin(): void;
@@ -54,6 +56,7 @@ export type OutputOptions = {
 export class CountingOutput implements Output {
   readonly name = null;
   readonly writtenBytes = 0;
+  readonly unwrittenBytes = 0;
   readonly fileCount = 0;
 
   begin(): void {}

@@ -53,6 +53,10 @@ export class PageWriter {
     return this.#writtenBytes;
   }
 
+  get unwrittenBytes(): number {
+    return this.#unwrittenBytes;
+  }
+
   get failure(): NodeJS.ErrnoException | null {
     return this.#failure;
   }

@@ -1,7 +1,7 @@
 import { isatty } from "node:tty";
 import { JumboError, JumboPool } from "../index.ts";
 import { engineCalled } from "./engines.ts";
-import { usageFailure } from "./failure.ts";
+import { codeOf, reasonOf, runtimeFailure, usageFailure } from "./failure.ts";
 import { FolderOutput } from "./folder-output.ts";
 import type { Listen, ListenContext } from "./listening.ts";
 import { Meter } from "./meter.ts";
@@ -155,14 +155,15 @@ async function runToEnd(
   terminal: Terminal,
   durationSeconds: number | undefined,
 ): Promise<void> {
-  const unwritten = (): number => (output.name === null ? 0 : session.totals().bytes - output.writtenBytes);
   const release = endBySignals({
     first: (signal) => {
       session.finish(signal);
-      if (unwritten() > 0) terminal.line(`${signal}: writing what has arrived; again to end at once`);
+      if (output.unwrittenBytes > 0) terminal.line(`${signal}: writing what has arrived; again to end at once`);
     },
     second: (signal) =>
-      terminal.line(`second ${signal}: ended at once, ${formatCount(unwritten())} received bytes are not written`),
+      terminal.line(
+        `second ${signal}: ended at once, ${formatCount(output.unwrittenBytes)} received bytes are not written`,
+      ),
   });
   const timer =
     durationSeconds === undefined ? null : setTimeout(() => session.finish("duration"), durationSeconds * 1000);
@@ -173,8 +174,11 @@ async function runToEnd(
   release();
 }
 
-/** Standard output may be a pipe that nobody reads any more: then there is nobody to tell. */
-function printJson(report: unknown): Promise<void> {
-  process.stdout.on("error", () => {});
-  return new Promise((resolve) => process.stdout.write(`${JSON.stringify(report)}\n`, () => resolve()));
+/** Standard output may be a pipe that nobody reads any more: then there is nobody to tell. @throws Failure when it is worse than that */
+async function printJson(report: unknown): Promise<void> {
+  process.stdout.on("error", () => {}); // told below
+  const error = await new Promise((resolve) => process.stdout.write(`${JSON.stringify(report)}\n`, resolve));
+  if (error instanceof Error && codeOf(error) !== "EPIPE") {
+    throw runtimeFailure(`the report cannot be written to standard output: ${reasonOf(error)}`, error);
+  }
 }

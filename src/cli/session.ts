@@ -17,6 +17,8 @@ export type Totals = {
   readonly engineReason: string | null;
   readonly bytes: number;
   readonly bytesCopied: number;
+  /** Received, and given up when the socket was gone before the output had room for them. */
+  readonly bytesDropped: number;
   readonly reads: number;
   readonly pauses: number;
   readonly connections: number;
@@ -45,7 +47,7 @@ const LINES_MAX = 100;
 /** Failures have lines of their own, so that a crowd in good health cannot hide one. */
 type LineKind = "news" | "failure";
 
-type Sums = { bytes: number; bytesCopied: number; reads: number; pauses: number };
+type Sums = { bytes: number; bytesCopied: number; bytesDropped: number; reads: number; pauses: number };
 
 /**
  * Everything received between the start of the command and its end: the connections there are, and the sums of those there were.
@@ -59,7 +61,7 @@ export class Session {
   readonly #options: SessionOptions;
   readonly #listenings: Listening[] = [];
   readonly #open = new Set<Connection>();
-  readonly #sums: Sums = { bytes: 0, bytesCopied: 0, reads: 0, pauses: 0 };
+  readonly #sums: Sums = { bytes: 0, bytesCopied: 0, bytesDropped: 0, reads: 0, pauses: 0 };
   #engine: TcpEngine;
   #engineReason: string | null = null;
   #connections = 0;
@@ -118,6 +120,7 @@ export class Session {
 
   /** Somebody could not be received from. */
   refused(text: string): void {
+    if (this.#endedBy !== null) return; // we have ended it ourselves
     this.#errors++;
     this.say("failure", text);
   }
@@ -203,9 +206,10 @@ export class Session {
 }
 
 function addStats(sums: Sums, connection: Connection): void {
-  const { bytesDelivered, bytesCopied, reads, pauses } = connection.stats();
+  const { bytesDelivered, bytesCopied, bytesDropped, reads, pauses } = connection.stats();
   sums.bytes += bytesDelivered;
   sums.bytesCopied += bytesCopied;
+  sums.bytesDropped += bytesDropped;
   sums.reads += reads;
   sums.pauses += pauses;
 }

@@ -66,7 +66,7 @@ function receiveWithNet(socket: Socket, tally: Tally): ReturnType<Way> {
 }
 
 function tell(message: TourMessage): void {
-  process.send?.(message);
+  process.send?.(message, undefined, undefined, () => {}); // a parent that is gone wants to know nothing
 }
 
 function measure(socket: Socket, way: Way, meter: Meter): void {
@@ -79,7 +79,7 @@ function measure(socket: Socket, way: Way, meter: Meter): void {
     clearInterval(timer);
     const seconds = (performance.now() - startMs) / 1000;
     tell({ kind: "result", seconds, ...meter.cost(), ...tally.result(), ...describe() });
-    process.disconnect();
+    if (process.connected) process.disconnect();
   });
 }
 

@@ -20,5 +20,7 @@ function sendNext(block: Buffer): void {
 }
 
 process.once("disconnect", () => socket.destroy()); // whoever wanted this is gone
-socket.on("close", () => process.disconnect());
+socket.on("close", () => {
+  if (process.connected) process.disconnect(); // or it would keep this process alive
+});
 for (let i = 0; i < BLOCKS_IN_FLIGHT; i++) sendNext(makeTourBlock());
