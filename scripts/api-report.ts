@@ -72,6 +72,7 @@ function extractorConfig({ name, types }: EntryPoint): ExtractorConfig {
           "ae-missing-release-tag": { logLevel: ExtractorLogLevel.None },
           // The report marks these in place; a list with line numbers would change with every edit.
           "ae-undocumented": { logLevel: ExtractorLogLevel.None },
+          "ae-unresolved-link": { logLevel: ExtractorLogLevel.None }, // {@link member} is for readers and editors
         },
         tsdocMessageReporting: { default: { logLevel: ExtractorLogLevel.None } },
       },
