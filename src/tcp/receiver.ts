@@ -3,28 +3,11 @@ import type { Readable } from "node:stream";
 import { JumboError } from "../errors.ts";
 import type { Mbuf } from "../mbuf/mbuf.ts";
 import type { PageGate } from "./page-gate.ts";
-import type { Reader, TcpEngine } from "./reader.ts";
+import type { Reader } from "./reader.ts";
+import type { ReceiverStats } from "./receiver-stats.ts";
 
 /** Takes one mbuf, borrowed until it returns, or until the promise it returns settles. `false` pauses the socket. */
 export type OnMbuf = (mbuf: Mbuf) => unknown;
-
-/** What a receiver has done. Law: `bytesReceived = bytesDelivered + bytesQueued + bytesDropped`. */
-export type ReceiverStats = {
-  readonly engine: TcpEngine;
-  /** Why it is not the `onread` engine; null when it is, or when the caller chose. */
-  readonly engineReason: string | null;
-  readonly reads: number;
-  readonly bytesReceived: number;
-  readonly bytesDelivered: number;
-  /** Received, and waiting for the consumer. */
-  readonly bytesQueued: number;
-  /** Received, and given up because the socket was destroyed before the consumer came to them. */
-  readonly bytesDropped: number;
-  /** Of the received ones, those that were copied once on their way into a page; the others are where the kernel wrote them. */
-  readonly bytesCopied: number;
-  /** How often reading stopped, for want of pages or because the consumer was behind. */
-  readonly pauses: number;
-};
 
 type Next = {
   readonly resolve: (result: IteratorResult<Mbuf, undefined>) => void;
@@ -200,7 +183,7 @@ export class Receiver implements AsyncIterable<Mbuf, undefined> {
     }
     if (isThenable(result)) {
       this.#current = mbuf;
-      result.then(
+      Promise.resolve(result).then(
         () => this.#settled(),
         (error: unknown) => (this.fail(error), this.#settled()),
       );
@@ -263,7 +246,7 @@ export class Receiver implements AsyncIterable<Mbuf, undefined> {
 
   /** For an iteration: the socket's end, or why there is none (its error, or that it was destroyed before). */
   #onFinished(error: Error | null): void {
-    if (!this.#hasEnded) this.#error = error;
+    if (!this.#hasEnded) this.#error = error ?? prematureClose(); // finished() takes an end that was never told for one
     this.#answerEnd();
   }
 
@@ -289,6 +272,11 @@ export class Receiver implements AsyncIterable<Mbuf, undefined> {
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
+}
+
+/** As Node's own iterators have it: what came must not be taken for all there was. */
+function prematureClose(): Error {
+  return Object.assign(new Error("Premature close"), { code: "ERR_STREAM_PREMATURE_CLOSE" });
 }
 
 function modeError(text: string): JumboError {

@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { Readable } from "node:stream";
 import { test } from "node:test";
 import { setImmediate as turn, setTimeout as delay } from "node:timers/promises";
 import { JumboPool } from "../../src/index.ts";
@@ -202,6 +203,36 @@ for (const engine of ENGINES) {
     assert.equal(bytesQueued, 0);
   });
 }
+
+test("data: a stream that is destroyed behind its end, with bytes put back, does not leave the iteration waiting", async (t) => {
+  const pool = poolFor(t);
+  const stream = new Readable({ read: () => {} });
+  stream.push(pattern(0, 20_000));
+  stream.push(null);
+  let bytes = 0;
+  const iterate = async (): Promise<void> => {
+    for await (const m of receive(stream, { pool })) {
+      bytes += m.length;
+      if (bytes > 8000) process.nextTick(() => stream.destroy());
+    }
+  };
+  await assert.rejects(iterate, { code: "ERR_STREAM_PREMATURE_CLOSE" });
+});
+
+test("a thenable that settles twice lets the next mbuf go once", async (t) => {
+  const pool = poolFor(t);
+  let bytes = 0;
+  const twice = { then: (settle: () => void): void => (settle(), setImmediate(settle), undefined) }; // oxlint-disable-line no-thenable -- the point
+  const { near, far } = await socketPair(t, (socket) => {
+    receive(socket, { pool }, (m) => {
+      bytes += m.length;
+      return twice;
+    });
+  });
+  far.end(pattern(0, 300_000));
+  await once(near, "end");
+  assert.equal(bytes, 300_000);
+});
 
 test("misuse: each mistake is refused by its code, and the socket stays usable", async (t) => {
   const pool = poolFor(t);
