@@ -22,7 +22,7 @@ const landingStrip: Buffer = Buffer.allocUnsafeSlow(LANDING_BYTES);
 const landedViews: Buffer[] = Array.from({ length: 1025 }, (_, lengthBytes) => landingStrip.subarray(0, lengthBytes));
 
 /** How often one socket may be put back on the strip by the sweep: each time costs Node about 100 bytes until the socket closes. */
-const LAND_NOW_MAX = 64;
+const LAND_NOW_MAX = 4096;
 
 /**
  * The `onread` engine: the kernel writes into a page of the pool, and that page is what the consumer sees.
@@ -30,7 +30,7 @@ const LAND_NOW_MAX = 64;
  *     idle ── a read that fits the strip ───▶ copied into shared pages; idle again
  *       └──── a read that fills the strip ──▶ copied, there is more: armed
  *     armed ─ a read ──▶ an mbuf over the page itself; armed: the same page when nobody kept the mbuf, its rest, or the next
- *       └──── quiet for a while, stopped, or no page to be had ──▶ idle; the page's rest goes to the filler
+ *       └──── quiet for a while, the consumer behind, or no page to be had ──▶ idle; the page's rest goes to the filler
  *
  * Lifetimes: an armed page has one hold of ours, from before Node is given the view until Node has been given another one or
  * has closed the handle. Node's callback gets the view it filled and then asks for the next, synchronously, so between two
@@ -103,6 +103,7 @@ export class PageReader implements Reader, Armed {
   }
 
   stop(): void {
+    if (Reflect.get(this.#socket, "secureConnecting") === true) return; // the handshake must go on; it brings no bytes of the peer's
     this.#chunks.stop(); // with onread, pausing a socket stops its handle at once
   }
 
@@ -157,7 +158,7 @@ export class PageReader implements Reader, Armed {
       this.#land(); // what was just filled may be held: Node must not fill it again, not even while it closes
       this.#sink.fail(error);
     }
-    return true; // stopping goes another way: see stop()
+    return !this.#chunks.isStopped; // pushing parked bytes makes Node start the handle again: this stops it
   }
 
   /** Law: while anything waits in the stream's own buffer, everything goes through it; so nothing overtakes. */

@@ -26,7 +26,10 @@ const receivers = new WeakMap<Readable, Receiver>();
  * Receives from `socket` into the pages of a pool: a connecting or connected `net.Socket`, accepted by any `net.Server` (call it in the
  * `'connection'` handler), TLS on either side, a Unix socket, a child's pipe, stdin.
  *
- *     kernel ──▶ page ──▶ mbuf ──▶ you          no copy, except the first read after an idle time (at most 16 KiB)
+ *     kernel ──▶ page ──▶ mbuf ──▶ you          no copy on a busy socket (32 of them a thread); see below
+ *
+ * Copied once are the first read after an idle time (16 KiB at most), what TLS has decrypted, and what is read by the 33rd busy
+ * socket and further ones; `stats().bytesCopied` tells.
  *
  * Each mbuf is borrowed: see `Mbuf`. `'end'`, `'close'`, `'error'`, timeouts, `pause()`, `resume()` and writing are as on any socket;
  * `'data'` and reading from the socket itself are not for you until it has closed. When the pool runs short reading stops, and

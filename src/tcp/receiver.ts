@@ -109,6 +109,8 @@ export class Receiver implements AsyncIterable<Mbuf, undefined> {
       next: () => this.#askNext(),
       return: () => {
         this.#endCurrent();
+        this.#next?.resolve({ value: undefined, done: true });
+        this.#next = null;
         this.#stream.destroy();
         return Promise.resolve({ value: undefined, done: true });
       },

@@ -219,6 +219,35 @@ test("data: a stream that is destroyed behind its end, with bytes put back, does
   await assert.rejects(iterate, { code: "ERR_STREAM_PREMATURE_CLOSE" });
 });
 
+for (const engine of ENGINES) {
+  test(`${engine}: a sender of small messages is held back while the consumer stalls: nothing grows, not even in the stream`, async (t) => {
+    const pool = poolFor(t, { pagesMax: 64 });
+    let release = (): void => {};
+    const stalled = new Promise<void>((resolve) => (release = resolve));
+    let bytes = 0;
+    const { near, far } = await socketPair(t, (socket) => {
+      receive(socket, { pool, engine }, (m) => {
+        bytes += m.length;
+        return stalled;
+      });
+    });
+    far.setNoDelay(true);
+    far.resume();
+    let sent = 0;
+    let isBlocked = false;
+    while (!isBlocked) {
+      assert.ok(sent < 100_000_000, `${near.readableLength} bytes wait in the stream and nobody holds the sender back`);
+      isBlocked =
+        !far.write(pattern(sent, 1000)) &&
+        (await Promise.race([once(far, "drain").then(() => false), delay(300).then(() => true)]));
+      sent += 1000;
+    }
+    assert.ok(near.readableLength <= 131_072, `${near.readableLength} bytes wait in the stream`);
+    release();
+    await until(() => bytes === sent, "all of it arrives in the end");
+  });
+}
+
 test("a thenable that settles twice lets the next mbuf go once", async (t) => {
   const pool = poolFor(t);
   let bytes = 0;

@@ -1,0 +1,96 @@
+/**
+ * Shows: receivers that stopped for want of pages go on in the order in which they stopped, sixteen a turn, and who runs into
+ * pressure again stands at the end of the line; a pressure that nobody was told of leaves nobody waiting.
+ */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { TestContext } from "node:test";
+import { setImmediate as turn } from "node:timers/promises";
+import type { JumboPool } from "../../src/index.ts";
+import { PageGate } from "../../src/tcp/page-gate.ts";
+import { poolFor } from "../support/at-rest.ts";
+
+/** Receivers that write down who stops and who goes on. */
+function receivers(gate: PageGate, count: number): { log: string[]; goOn: (number: number) => void } {
+  const seen: { log: string[]; goOn: (number: number) => void } = { log: [], goOn: () => {} };
+  for (let number = 0; number < count; number++) {
+    gate.enter({
+      stopForPages: () => void seen.log.push(`stop ${number}`),
+      goOn: () => {
+        seen.log.push(`go ${number}`);
+        seen.goOn(number);
+      },
+    });
+  }
+  return seen;
+}
+
+/** Takes every page; the function gives all of them back. */
+function exhaust(t: TestContext): { pool: JumboPool; relieve: () => void } {
+  const pool = poolFor(t, { pagesMax: 16 });
+  return { pool, relieve: takeAll(pool) };
+}
+
+function takeAll(pool: JumboPool): () => void {
+  const pages: NonNullable<ReturnType<JumboPool["alloc"]>>[] = [];
+  pool.allocMany(pages, pool.pagesMax);
+  return () => {
+    for (const page of pages.splice(0)) page.release();
+  };
+}
+
+const numbers = (count: number): number[] => Array.from({ length: count }, (_, number) => number);
+
+test("all stop under pressure, and go on in order, sixteen a turn", async (t) => {
+  const pool = poolFor(t, { pagesMax: 16 });
+  const seen = receivers(PageGate.of(pool), 40);
+  const relieve = takeAll(pool);
+  await turn();
+  assert.deepEqual(
+    seen.log.splice(0),
+    numbers(40).map((number) => `stop ${number}`),
+  );
+  relieve();
+  await Promise.resolve();
+  await Promise.resolve();
+  const first = seen.log.length;
+  assert.ok(first <= 16, `${first} at once`);
+  for (let i = 0; i < 4; i++) await turn();
+  assert.deepEqual(
+    seen.log,
+    numbers(40).map((number) => `go ${number}`),
+  );
+});
+
+test("who runs into pressure again stands at the end of the line", async (t) => {
+  const { pool, relieve } = exhaust(t);
+  const gate = PageGate.of(pool);
+  const seen = receivers(gate, 20); // they enter under pressure: stopped at once
+  assert.equal(seen.log.splice(0).length, 20);
+  let again = (): void => {};
+  seen.goOn = (number) => {
+    if (number === 3) again = takeAll(pool); // the fourth takes all there is
+  };
+  relieve();
+  for (let i = 0; i < 4; i++) await turn();
+  assert.deepEqual(
+    seen.log.splice(0).filter((line) => line.startsWith("go")),
+    ["go 0", "go 1", "go 2", "go 3"],
+  );
+  seen.goOn = (): void => {};
+  again();
+  for (let i = 0; i < 4; i++) await turn();
+  const rest = numbers(20).slice(4);
+  assert.deepEqual(
+    seen.log,
+    [...rest, 0, 1, 2, 3].map((number) => `go ${number}`),
+  );
+});
+
+test("a pressure that was over before anybody was told leaves nobody waiting", async (t) => {
+  const { pool, relieve } = exhaust(t);
+  const seen = receivers(PageGate.of(pool), 3);
+  relieve(); // in the same turn: the pool tells nobody
+  for (let i = 0; i < 3; i++) await turn();
+  assert.deepEqual(seen.log, ["stop 0", "stop 1", "stop 2", "go 0", "go 1", "go 2"]);
+});
