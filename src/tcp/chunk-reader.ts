@@ -1,6 +1,6 @@
 import type { Readable } from "node:stream";
 import type { Mbuf } from "../mbuf/mbuf.ts";
-import type { PageFiller } from "./page-filler.ts";
+import type { PageFiller } from "../mbuf/page-filler.ts";
 import type { Reader, Sink } from "./reader.ts";
 
 /**

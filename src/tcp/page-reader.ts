@@ -9,7 +9,7 @@ import type { OnreadKeys } from "./node-internals.ts";
 import { ChunkReader } from "./chunk-reader.ts";
 import { enterArmed, leaveArmed } from "./armed-pages.ts";
 import type { Armed } from "./armed-pages.ts";
-import type { PageFiller } from "./page-filler.ts";
+import type { PageFiller } from "../mbuf/page-filler.ts";
 import type { Reader, Sink } from "./reader.ts";
 
 /**

@@ -2,11 +2,12 @@ import { Socket } from "node:net";
 import { Readable } from "node:stream";
 import { JumboError } from "../errors.ts";
 import type { Mbuf } from "../mbuf/mbuf.ts";
+import { PageFiller } from "../mbuf/page-filler.ts";
 import { JumboPool } from "../pool/pool.ts";
 import { ChunkReader } from "./chunk-reader.ts";
 import { handleOf, onreadKeys } from "./node-internals.ts";
 import type { OnreadKeys } from "./node-internals.ts";
-import { PageGate } from "./page-gate.ts";
+import { PageGate } from "../pool/page-gate.ts";
 import { PageReader } from "./page-reader.ts";
 import type { TcpEngine } from "./reader.ts";
 import { Receiver } from "./receiver.ts";
@@ -44,14 +45,15 @@ export function receive(socket: Readable, options: ReceiveOptions, onMbuf?: (mbu
   if (engine === "onread" && choice.keys === null) throw optionError(`engine "onread" cannot be had: ${choice.reason}`);
 
   const gate = PageGate.of(pool);
+  const filler = PageFiller.of(pool);
   const receiver = new Receiver(socket, gate, onMbuf ?? null, choice.keys === null ? choice.reason : null);
   receivers.set(socket, receiver);
   if (choice.keys !== null && socket instanceof Socket) {
-    const reader = new PageReader(socket, choice.keys, pool, gate.filler, receiver);
+    const reader = new PageReader(socket, choice.keys, pool, filler, receiver);
     reader.attach();
     receiver.start(reader);
   } else {
-    const reader = new ChunkReader(socket, pool.pageSizeBytes, gate.filler, receiver);
+    const reader = new ChunkReader(socket, pool.pageSizeBytes, filler, receiver);
     reader.attach();
     receiver.start(reader);
   }

@@ -2,7 +2,7 @@ import { finished } from "node:stream";
 import type { Readable } from "node:stream";
 import { JumboError } from "../errors.ts";
 import type { Mbuf } from "../mbuf/mbuf.ts";
-import type { PageGate } from "./page-gate.ts";
+import type { PageGate } from "../pool/page-gate.ts";
 import type { Reader } from "./reader.ts";
 import type { ReceiverStats } from "./receiver-stats.ts";
 

@@ -1,6 +1,6 @@
-import { Mbuf } from "../mbuf/mbuf.ts";
 import type { Page } from "../pool/page.ts";
 import type { JumboPool } from "../pool/pool.ts";
+import { Mbuf } from "./mbuf.ts";
 
 /**
  * Copies received bytes into pages, one behind the other, so that many small pieces share a page.
@@ -16,12 +16,20 @@ import type { JumboPool } from "../pool/pool.ts";
  * One for each pool, shared by all its receivers. Thread: owner only.
  */
 export class PageFiller {
+  static readonly #fillers = new WeakMap<JumboPool, PageFiller>();
   readonly #pool: JumboPool;
   #page: Page | null = null;
   #offset = 0;
 
-  constructor(pool: JumboPool) {
+  private constructor(pool: JumboPool) {
     this.#pool = pool;
+  }
+
+  /** The filler of `pool`: one for all its receivers. */
+  static of(pool: JumboPool): PageFiller {
+    let filler = PageFiller.#fillers.get(pool);
+    if (filler === undefined) PageFiller.#fillers.set(pool, (filler = new PageFiller(pool)));
+    return filler;
   }
 
   /** Copies `piece`, at most a page of bytes, into an mbuf, borrowed; null, with nothing changed, when there is no page. */

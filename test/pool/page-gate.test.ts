@@ -7,7 +7,7 @@ import { test } from "node:test";
 import type { TestContext } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import type { JumboPool } from "../../src/index.ts";
-import { PageGate } from "../../src/tcp/page-gate.ts";
+import { PageGate } from "../../src/pool/page-gate.ts";
 import { poolFor } from "../support/at-rest.ts";
 
 /** Receivers that write down who stops and who goes on. */

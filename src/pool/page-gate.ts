@@ -1,5 +1,4 @@
-import type { JumboPool } from "../pool/pool.ts";
-import { PageFiller } from "./page-filler.ts";
+import type { JumboPool } from "./pool.ts";
 
 /** A receiver, as far as the gate is concerned. */
 export type Gated = {
@@ -22,7 +21,6 @@ const GO_ON_BATCH = 16;
  */
 export class PageGate {
   static readonly #gates = new WeakMap<JumboPool, PageGate>();
-  readonly filler: PageFiller;
   readonly #pool: JumboPool;
   readonly #receivers = new Set<Gated>();
   /** In order of arrival. */
@@ -31,7 +29,6 @@ export class PageGate {
 
   private constructor(pool: JumboPool) {
     this.#pool = pool;
-    this.filler = new PageFiller(pool);
     pool.onPressure(() => this.#stopAll());
     pool.onRelief(() => this.#nextTurn());
   }
