@@ -1,4 +1,4 @@
-import { JumboError } from "../errors.ts";
+import { checkedFlag as flag, checkedInteger as integer, optionInvalid as invalid } from "../option.ts";
 import { ARENA_BYTES_MAX } from "../memory/arena.ts";
 import type { AuditOptions } from "./audit.ts";
 
@@ -111,21 +111,4 @@ function auditSettings(audit: boolean | AuditOptions, pagesMax: number): Require
       onFinding ??
       ((finding): void => process.emitWarning(finding.message, { type: "JumboWarning", code: finding.code })),
   };
-}
-
-function integer(name: string, value: unknown, min: number, max: number): number {
-  if (typeof value !== "number" || !Number.isInteger(value) || value < min || value > max) {
-    throw invalid(name, `an integer from ${min} to ${max}`, value);
-  }
-  return value;
-}
-
-function flag(name: string, value: unknown): boolean {
-  if (typeof value !== "boolean") throw invalid(name, "true or false", value);
-  return value;
-}
-
-function invalid(option: string, expected: string, value: unknown): JumboError {
-  const shown = typeof value === "string" ? JSON.stringify(value) : String(value);
-  return new JumboError("ERR_JUMBO_OPTION_INVALID", `${option} must be ${expected}, not ${shown}`);
 }

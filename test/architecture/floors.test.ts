@@ -3,7 +3,8 @@
  * that no file has outgrown what a reader takes in at once.
  *
  *     6  cli/  status/
- *     5  tcp/  udp/  dgram/  adapter/
+ *        dgram/                         the drop-in, on top of udp/
+ *     5  tcp/  udp/  adapter/
  *     4  delivery/
  *     3  sys/  mbuf/
  *        index.ts                       the public entry: pool/ and below
@@ -30,7 +31,7 @@ const floorOfFolder: ReadonlyMap<string, number> = new Map([
   ["delivery", 4],
   ["tcp", 5],
   ["udp", 5],
-  ["dgram", 5],
+  ["dgram", 5.5],
   ["adapter", 5],
   ["cli", 6],
   ["status", 6],

@@ -1,0 +1,123 @@
+import { AsyncResource } from "node:async_hooks";
+import { Socket } from "node:dgram";
+import { JumboError } from "../errors.ts";
+import { JumboPool } from "../pool/pool.ts";
+import { loadUdpCalls } from "../os/udp-calls.ts";
+import { turnGroOn } from "../udp/kernel-options.ts";
+import { MmsgReader } from "../udp/mmsg-reader.ts";
+import { findRunTicks, handleOf, whyNoHandles } from "../udp/node-internals.ts";
+import type { ReaderCounts, UdpEngine } from "../udp/reader.ts";
+import { checkUnfollowed, followSocket } from "../udp/socket-hooks.ts";
+import type { GroStats } from "../udp/stats.ts";
+import { MessageEmitter } from "./message-emitter.ts";
+
+/** What an accelerated socket has received, and how. Node's own path counts nothing: then the counters are 0. */
+export type DgramStats = {
+  /** `dgram`: Node's own path. */
+  readonly engine: UdpEngine;
+  /** Why it is Node's own path; null when it is not. */
+  readonly engineReason: string | null;
+  readonly gro: GroStats;
+  /** System calls that read, and times that the event loop woke us for it. */
+  readonly reads: number;
+  readonly wakeups: number;
+  readonly batches: number;
+  readonly datagrams: number;
+  readonly bytes: number;
+  /** What the kernel dropped, as it counts: a super-datagram is one. */
+  readonly kernelDrops: number;
+};
+
+export type Acceleration = {
+  /** One consistent snapshot; one system call. */
+  stats(): DgramStats;
+};
+
+/** Nothing is kept in pages beyond a call, so a thread's sockets need few of them: a batch has 32 messages of up to 64 KiB. */
+const PAGES_MAX = 128;
+const PAGE_BYTES = 65_536;
+
+let threadPool: JumboPool | undefined;
+
+/**
+ * Makes a bound socket of `node:dgram`, whoever made it, receive in batches.
+ *
+ *     kernel ──recvmmsg──▶ pages ──copy──▶ 'message', 'message', 'message' …
+ *
+ * `'message'` is emitted by Node's own code, with a `Buffer` that is the listener's to keep; between two messages ticks and promise reactions
+ * run, as they do with `dgram`. Sending, binding, membership, errors, closing are Node's. Messages of one batch share one
+ * `ArrayBuffer` of at most 64 KiB, as small Buffers of Node's pool do.
+ *
+ * Without `koffi`, on another system than 64-bit Linux, and on a Node whose handles are other ones, the socket stays as it is, and
+ * `stats().engineReason` says why.
+ *
+ * @throws JumboError `ERR_JUMBO_SOCKET_INVALID` when it is no bound socket, `ERR_JUMBO_RECEIVER_ACTIVE`
+ */
+export function accelerate(socket: Socket): Acceleration {
+  if (!(socket instanceof Socket)) throw socketError("accelerate() wants a socket of node:dgram");
+  try {
+    socket.address();
+  } catch {
+    throw socketError("the socket is not bound: wait for its 'listening' event");
+  }
+  return accelerateIn(new AsyncResource("JUMBO_DGRAM"), socket);
+}
+
+/** The same, for listeners to be called in the context of `resource`. */
+export function accelerateIn(resource: AsyncResource, socket: Socket): Acceleration {
+  checkUnfollowed(socket);
+  const found = loadUdpCalls();
+  const handle = whyNoHandles() === null ? handleOf(socket) : null;
+  const runTicks = findRunTicks();
+  if (found.calls === null || handle === null || runTicks === null) {
+    return onNodesPath(
+      found.calls === null ? found.reason : (whyNoHandles() ?? "this Node has no process._tickCallback"),
+    );
+  }
+  const pool = (threadPool ??= new JumboPool({
+    pageSizeBytes: PAGE_BYTES,
+    pagesMax: PAGES_MAX,
+    stolenMax: 0,
+    pagesInitial: 0,
+  }));
+  const emitter = new MessageEmitter(handle, resource, runTicks);
+  let reader: MmsgReader;
+  try {
+    reader = new MmsgReader(socket, pool, found.calls, emitter);
+  } catch (error) {
+    return onNodesPath(error instanceof Error ? error.message : String(error));
+  }
+  emitter.start(reader);
+  const beforeClose = (): void => {
+    emitter.close();
+    reader.close();
+  };
+  followSocket(socket, { setRef: (isRef) => reader.setRef(isRef), beforeClose });
+  const reason = turnGroOn(found.calls, handle.fd, PAGE_BYTES);
+  return {
+    stats: () => ({
+      engine: reader.engine,
+      engineReason: null,
+      ...counted(reader.counts, { isOn: reason === null, reason }),
+      kernelDrops: reader.kernelDrops(),
+    }),
+  };
+}
+
+function counted(
+  { reads, wakeups, batches, datagrams, bytes, superDatagrams }: ReaderCounts,
+  gro: Omit<GroStats, "superDatagrams">,
+): Omit<DgramStats, "engine" | "engineReason" | "kernelDrops"> {
+  return { gro: { ...gro, superDatagrams }, reads, wakeups, batches, datagrams, bytes };
+}
+
+/** The statistics of a socket that Node reads itself. */
+export function onNodesPath(reason: string): Acceleration {
+  const gro = { isOn: false, reason, superDatagrams: 0 };
+  const counters = { reads: 0, wakeups: 0, batches: 0, datagrams: 0, bytes: 0, kernelDrops: 0 };
+  return { stats: () => ({ engine: "dgram", engineReason: reason, gro, ...counters }) };
+}
+
+function socketError(text: string): JumboError {
+  return new JumboError("ERR_JUMBO_SOCKET_INVALID", text);
+}

@@ -1,0 +1,48 @@
+import { AsyncResource } from "node:async_hooks";
+import dgram from "node:dgram";
+import type { RemoteInfo, SocketOptions, SocketType } from "node:dgram";
+import { accelerateIn } from "./acceleration.ts";
+import type { Acceleration, DgramStats } from "./acceleration.ts";
+
+export type MessageListener = (message: Buffer, rinfo: RemoteInfo) => void;
+
+/** `node:dgram` declares its class without the arguments that its constructor takes. */
+const NodeSocket = dgram.Socket as new (type: SocketType | SocketOptions, listener?: MessageListener) => dgram.Socket;
+
+/**
+ * A socket of `node:dgram` that receives in batches from the moment it is bound.
+ *
+ * It is Node's own socket in everything but how bytes come from the kernel: see {@link accelerate}.
+ */
+export class Socket extends NodeSocket {
+  #acceleration: Acceleration | null = null;
+
+  /** As `new dgram.Socket`; use {@link createSocket}. */
+  constructor(type: SocketType | SocketOptions, listener?: MessageListener) {
+    super(type, listener);
+    const context = new AsyncResource("JUMBO_DGRAM"); // 'message' is emitted in the context in which the socket was made, as Node does it
+    this.once("listening", () => (this.#acceleration = accelerateIn(context, this)));
+  }
+
+  /** What was received so far, and how. Before it is bound: nothing, by nobody. */
+  stats(): DgramStats {
+    return this.#acceleration?.stats() ?? NOT_BOUND;
+  }
+}
+
+const NOT_BOUND: DgramStats = {
+  engine: "dgram",
+  engineReason: "the socket is not bound",
+  gro: { isOn: false, reason: "the socket is not bound", superDatagrams: 0 },
+  reads: 0,
+  wakeups: 0,
+  batches: 0,
+  datagrams: 0,
+  bytes: 0,
+  kernelDrops: 0,
+};
+
+/** As `dgram.createSocket`: the same arguments, the same errors. */
+export function createSocket(type: SocketType | SocketOptions, listener?: MessageListener): Socket {
+  return new Socket(type, listener);
+}

@@ -1,0 +1,89 @@
+import { getSystemErrorName } from "node:util";
+import { loadLibc } from "./libc.ts";
+
+/** The system calls that receive and send many datagrams at a time. Addresses are numbers: see `address-of.ts`. */
+export type UdpCalls = {
+  /**
+   * recvmmsg(2), not blocking. How many messages came; −errno when none.
+   *
+   * The kernel writes to the vector and to everything it points to, during the call only: it is synchronous, so whoever
+   * holds the vector and its pages across the call keeps them alive.
+   */
+  readonly receive: (fd: number, vectorAddress: number, count: number) => number;
+  /** sendmmsg(2), not blocking. How many messages went; −errno when the first one did not. */
+  readonly send: (fd: number, vectorAddress: number, count: number) => number;
+  /** setsockopt(2) with an int. 0 or −errno. */
+  readonly setOption: (fd: number, level: number, name: number, value: number) => number;
+  /** getsockopt(2) into `value`, as much as there is room. How many bytes, or −errno. */
+  readonly getOption: (fd: number, level: number, name: number, value: Uint8Array) => number;
+};
+
+export type UdpCallsOrReason = { readonly calls: UdpCalls } | { readonly calls: null; readonly reason: string };
+
+// From <asm-generic/socket.h>, <netinet/in.h>, <netinet/udp.h>, <linux/in6.h>; the same on x86-64 and arm64.
+export const SOL_SOCKET = 1;
+export const SO_MEMINFO = 55;
+export const IPPROTO_IP = 0;
+export const IP_PKTINFO = 8;
+export const IP_RECVTOS = 13;
+export const IPPROTO_UDP = 17;
+export const UDP_SEGMENT = 103;
+export const UDP_GRO = 104;
+export const IPPROTO_IPV6 = 41;
+export const IPV6_RECVPKTINFO = 49;
+export const IPV6_RECVTCLASS = 66;
+const MSG_TRUNC = 0x20;
+const MSG_DONTWAIT = 0x40;
+
+let found: UdpCallsOrReason | undefined;
+
+/** The calls, or why there are none. */
+export function loadUdpCalls(): UdpCallsOrReason {
+  return (found ??= load());
+}
+
+function load(): UdpCallsOrReason {
+  const loaded = loadLibc();
+  if (loaded.libc === null) return { calls: null, reason: loaded.reason };
+  const { func, errno } = loaded.libc;
+  const recvmmsg = func("int recvmmsg(int fd, uintptr_t vector, unsigned int count, int flags, uintptr_t timeout)");
+  const sendmmsg = func("int sendmmsg(int fd, uintptr_t vector, unsigned int count, int flags)");
+  const setsockopt = func("int setsockopt(int fd, int level, int name, const void *value, unsigned int length)");
+  const getsockopt = func("int getsockopt(int fd, int level, int name, void *value, void *length)");
+  // Off V8's heap, and referenced by the closures below for as long as they are.
+  const int = new Int32Array(new ArrayBuffer(128), 0, 1);
+  const result = (value: number): number => (value < 0 ? -errno() : value);
+  const calls: UdpCalls = {
+    receive: (fd, vector, count) => result(recvmmsg(fd, vector, count, MSG_DONTWAIT | MSG_TRUNC, 0) as number),
+    send: (fd, vector, count) => result(sendmmsg(fd, vector, count, MSG_DONTWAIT) as number),
+    setOption: (fd, level, name, value) => {
+      int[0] = value;
+      return result(setsockopt(fd, level, name, int, 4) as number);
+    },
+    getOption: (fd, level, name, value) => {
+      int[0] = value.length;
+      const outcome = result(getsockopt(fd, level, name, value, int) as number);
+      return outcome < 0 ? outcome : (int[0] ?? 0);
+    },
+  };
+  const forbidden = whyForbidden(calls);
+  return forbidden === null ? { calls } : { calls: null, reason: forbidden };
+}
+
+/** A sandbox may forbid the call: then it says so, or kills us, also when there is no such descriptor. */
+function whyForbidden({ receive, send }: UdpCalls): string | null {
+  for (const [name, outcome] of [
+    ["recvmmsg", receive(-1, 0, 0)],
+    ["sendmmsg", send(-1, 0, 0)],
+  ] as const) {
+    if (outcome !== -EBADF) return `${name} is forbidden here: ${errorName(outcome)}`;
+  }
+  return null;
+}
+
+const EBADF = 9;
+
+/** `EPERM` for −1. */
+export function errorName(code: number): string {
+  return code < 0 ? getSystemErrorName(code) : `it answers ${code}`;
+}

@@ -1,0 +1,107 @@
+import type { RemoteInfo, Socket } from "node:dgram";
+import type { Mbuf } from "../mbuf/mbuf.ts";
+import type { PageFiller } from "../mbuf/page-filler.ts";
+import { MessageRows } from "./message-rows.ts";
+import { handleOf, whyNoHandles } from "./node-internals.ts";
+import { noCounts } from "./reader.ts";
+import type { ReaderCounts, RowsSink, UdpReader } from "./reader.ts";
+
+/** Waiting for the consumer, when Node's reading cannot be stopped. */
+const WAITING_MAX = 1024;
+
+/**
+ * The portable engine: Node reads each datagram into memory of its own, and it is copied into a page.
+ *
+ * What Node reads in one turn of the event loop becomes one batch. While the consumer is busy, or the pool dry, Node's reading is stopped
+ * where its handle is as we know it; elsewhere what comes is kept up to 1,024 datagrams, then dropped and counted.
+ */
+export class MessageReader implements UdpReader {
+  readonly engine = "dgram";
+  readonly counts: ReaderCounts = noCounts();
+  readonly #socket: Socket;
+  readonly #pageSizeBytes: number;
+  readonly #filler: PageFiller;
+  readonly #sink: RowsSink;
+  readonly #onMessage = (bytes: Buffer, rinfo: RemoteInfo): void => this.#receive(bytes, rinfo);
+  #waiting: MessageRows;
+  #isStopped = false;
+  #isClosed = false;
+  #isScheduled = false;
+
+  constructor(socket: Socket, pageSizeBytes: number, filler: PageFiller, sink: RowsSink) {
+    this.#socket = socket;
+    this.#pageSizeBytes = pageSizeBytes;
+    this.#filler = filler;
+    this.#sink = sink;
+    this.#waiting = new MessageRows(pageSizeBytes);
+    socket.on("message", this.#onMessage);
+  }
+
+  /** Node does not tell. */
+  kernelDrops(): number {
+    return 0;
+  }
+
+  stop(): void {
+    if (this.#isStopped) return;
+    this.#isStopped = true;
+    if (!this.#isClosed && whyNoHandles() === null) handleOf(this.#socket)?.recvStop();
+  }
+
+  start(): void {
+    if (!this.#isStopped || this.#isClosed) return;
+    this.#isStopped = false;
+    if (whyNoHandles() === null) handleOf(this.#socket)?.recvStart();
+    if (this.#waiting.rowCount > 0) this.#schedule();
+  }
+
+  /** The socket itself does that. */
+  setRef(): void {}
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#socket.off("message", this.#onMessage);
+    this.counts.dropped += this.#waiting.datagramCount;
+    this.#waiting.giveBack();
+  }
+
+  #receive(bytes: Buffer, rinfo: RemoteInfo): void {
+    this.counts.reads++;
+    let mbuf: Mbuf | null = null;
+    try {
+      if (this.#waiting.rowCount < WAITING_MAX) mbuf = this.#filler.copy(bytes.subarray(0, this.#pageSizeBytes));
+    } catch (error) {
+      this.#sink.broke(error);
+    }
+    if (mbuf === null) {
+      this.counts.dropped++;
+      this.#sink.waitForPages();
+      return;
+    }
+    this.#waiting.add(mbuf, rinfo, bytes.length);
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(() => {
+      this.#isScheduled = false;
+      this.#deliver();
+    });
+  }
+
+  #deliver(): void {
+    const rows = this.#waiting;
+    if (this.#isStopped || this.#isClosed || rows.rowCount === 0) return; // start() delivers it then
+    this.#waiting = new MessageRows(this.#pageSizeBytes);
+    const { counts } = this;
+    counts.wakeups++;
+    counts.batches++;
+    counts.datagrams += rows.datagramCount;
+    counts.bytes += rows.byteCount;
+    counts.truncated += rows.truncatedCount;
+    if (this.#sink.take(rows)) rows.giveBack();
+  }
+}

@@ -1,0 +1,165 @@
+import type { Socket } from "node:dgram";
+import { SOL_SOCKET, SO_MEMINFO } from "../os/udp-calls.ts";
+import type { UdpCalls } from "../os/udp-calls.ts";
+import type { JumboPool } from "../pool/pool.ts";
+import { Doorbell } from "./doorbell.ts";
+import { handleOf } from "./node-internals.ts";
+import type { UdpHandle } from "./node-internals.ts";
+import { noCounts } from "./reader.ts";
+import type { ReaderCounts, RowsSink, UdpReader } from "./reader.ts";
+import { NO_PAGES, ROWS_MAX, ReceiveRows } from "./receive-rows.ts";
+import { systemError } from "./system-error.ts";
+
+/** What one socket gets of one turn of the event loop: then the others, and timers, have theirs. Looked at after each batch. */
+const DATAGRAMS_PER_TURN = 512;
+const MS_PER_TURN = 1;
+const ROWS_MIN = 4;
+const EAGAIN = 11;
+const EINTR = 4;
+/** Of the numbers that SO_MEMINFO tells: SK_MEMINFO_DROPS, <linux/sock_diag.h>. */
+const MEMINFO_DROPS = 8;
+
+/**
+ * The Linux engine: many messages a system call, written by the kernel into pages of the pool.
+ *
+ *     doorbell rings ──▶ recvmmsg ──▶ rows ──▶ sink      again, until dry, or until its share of this turn is used up
+ *
+ * How many rows it asks for follows what came, and is halved when the consumer needs more than its share for them.
+ *
+ * At rest it holds no page. Node's own reading of the socket is stopped; everything else of the socket is as before.
+ * What is left in the kernel after a turn rings again, behind the other sockets and timers.
+ */
+export class MmsgReader implements UdpReader {
+  readonly engine = "recvmmsg";
+  readonly counts: ReaderCounts = noCounts();
+  readonly #handle: UdpHandle;
+  readonly #pool: JumboPool;
+  readonly #calls: UdpCalls;
+  readonly #sink: RowsSink;
+  readonly #doorbell: Doorbell;
+  #isStopped = false;
+  #isClosed = false;
+  /** Rows to arm for the next read: follows what came. */
+  #rowsWanted = ROWS_MIN;
+  #kernelDrops = 0;
+  readonly #meminfo = new Uint32Array(new ArrayBuffer(128), 0, MEMINFO_DROPS + 1);
+
+  /** @throws Error when there is no descriptor for its doorbell; then nothing has changed */
+  constructor(socket: Socket, pool: JumboPool, calls: UdpCalls, sink: RowsSink) {
+    const handle = handleOf(socket);
+    if (handle === null || handle.fd < 0) throw new Error("the socket has no descriptor");
+    this.#handle = handle;
+    this.#pool = pool;
+    this.#calls = calls;
+    this.#sink = sink;
+    this.#doorbell = new Doorbell(() => this.#ring());
+    const outcome = this.#doorbell.watch(handle.fd);
+    if (outcome < 0) {
+      this.#doorbell.close();
+      throw systemError(outcome, "epoll_ctl");
+    }
+    this.#doorbell.setRef(handle.hasRef());
+    handle.recvStop();
+  }
+
+  kernelDrops(): number {
+    const { fd } = this.#handle;
+    if (this.#isClosed || fd < 0) return this.#kernelDrops;
+    const bytes = new Uint8Array(this.#meminfo.buffer, 0, this.#meminfo.byteLength);
+    const length = this.#calls.getOption(fd, SOL_SOCKET, SO_MEMINFO, bytes);
+    if (length === bytes.length) this.#kernelDrops = this.#meminfo[MEMINFO_DROPS]!;
+    return this.#kernelDrops;
+  }
+
+  /** Only a flag: a doorbell that rings all the same is muted then. A consumer that is back before that costs nothing. */
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  start(): void {
+    this.#isStopped = false;
+    if (!this.#isClosed && this.#handle.fd >= 0) this.#doorbell.watch(this.#handle.fd);
+  }
+
+  setRef(isRef: boolean): void {
+    if (!this.#isClosed) this.#doorbell.setRef(isRef);
+  }
+
+  close(): void {
+    this.kernelDrops(); // the last time it can be asked for
+    this.#isClosed = true;
+    this.#doorbell.close();
+  }
+
+  #ring(): void {
+    if (this.#isStopped || this.#isClosed) return this.#doorbell.mute();
+    this.counts.wakeups++;
+    const rows = ReceiveRows.take(this.#pool, this.#calls);
+    let isLent = false;
+    try {
+      isLent = this.#drain(rows);
+    } finally {
+      if (!isLent) rows.giveBack();
+    }
+  }
+
+  /** Reads until dry, stopped, or out of time. True when the sink has kept the rows. */
+  #drain(rows: ReceiveRows): boolean {
+    let rest = DATAGRAMS_PER_TURN;
+    const endMs = performance.now() + MS_PER_TURN;
+    while (rest > 0 && !this.#isStopped) {
+      const { fd } = this.#handle; // asked anew: the consumer may have closed the socket, and its number be another's
+      if (fd < 0) return false;
+      const count = this.#read(rows, fd);
+      if (count < 0) {
+        if (!this.#canGoOn(count)) return false;
+        rest--;
+        continue;
+      }
+      const { armed } = rows;
+      this.#rowsWanted = count < armed ? Math.max(ROWS_MIN, count) : Math.min(ROWS_MAX, armed * 4);
+      this.#count(rows);
+      rest -= rows.datagramCount;
+      if (!this.#sink.take(rows)) {
+        rows.disarm(rows.rowCount);
+        return true;
+      }
+      if (count < armed) return false; // dry; if not, it rings again
+      if (performance.now() > endMs) {
+        this.#rowsWanted = Math.max(1, armed >> 1);
+        return false;
+      }
+    }
+    return false;
+  }
+
+  #read(rows: ReceiveRows, fd: number): number {
+    this.counts.reads++;
+    try {
+      return rows.read(fd, this.#rowsWanted);
+    } catch (error) {
+      this.#sink.broke(error); // the pool has been closed
+      return -EAGAIN;
+    }
+  }
+
+  /** After a read that brought nothing: false, when there is nothing more to be had now. */
+  #canGoOn(outcome: number): boolean {
+    if (outcome === -EAGAIN || outcome === -EINTR) return false;
+    if (outcome === NO_PAGES) {
+      this.#sink.waitForPages();
+      return false;
+    }
+    this.#sink.failed(systemError(outcome, "recvmmsg"));
+    return true;
+  }
+
+  #count(rows: ReceiveRows): void {
+    const { counts } = this;
+    counts.batches++;
+    counts.datagrams += rows.datagramCount;
+    counts.bytes += rows.byteCount;
+    counts.truncated += rows.truncatedCount;
+    counts.superDatagrams += rows.superCount;
+  }
+}

@@ -1,0 +1,81 @@
+import { Socket, createSocket } from "node:dgram";
+
+/**
+ * What a `dgram` socket has under it. Private, and the same on Node 20 to 26 (26 has it only under a symbol): the descriptor, and a way to
+ * stop Node's own reading.
+ */
+export type UdpHandle = {
+  /** Negative when there is none (any more). */
+  readonly fd: number;
+  recvStart(): number;
+  recvStop(): number;
+  ref(): void;
+  unref(): void;
+  hasRef(): boolean;
+  /** What Node calls when it has read a message, or with −errno in `status`. Delivers it to the socket. */
+  onmessage: (status: number, handle: UdpHandle, bytes?: Buffer, rinfo?: object) => void;
+};
+
+type SocketState = { readonly handle: UdpHandle | null };
+
+/** The majors whose internals this release was tested with. */
+const MAJOR_MIN = 20;
+const MAJOR_MAX = 26;
+
+let reason: string | null | undefined;
+
+/** Why the handles of `dgram` sockets cannot be used here; null when they can. Looked at once, on a socket of our own. */
+export function whyNoHandles(): string | null {
+  return (reason ??= findReason() ?? "") || null;
+}
+
+/** Exported for its test. */
+export function findReason(
+  makeSocket: () => object = makeProbe,
+  version: string = process.versions.node,
+): string | null {
+  const major = Number.parseInt(version, 10);
+  if (!(major >= MAJOR_MIN && major <= MAJOR_MAX)) return `the internals of Node ${version} have not been tested`;
+  const probe = makeSocket();
+  try {
+    const state = stateOf(probe);
+    if (state === null) return `a dgram socket of Node ${version} keeps its state in another way`;
+    return isUdpHandle(state.handle) ? null : `the handle of a dgram socket of Node ${version} is another one`;
+  } finally {
+    if (probe instanceof Socket) probe.close();
+  }
+}
+
+/** The handle of `socket`; null once it is closed. Only when {@link whyNoHandles} is null. */
+export function handleOf(socket: Socket): UdpHandle | null {
+  return stateOf(socket)?.handle ?? null;
+}
+
+function makeProbe(): Socket {
+  return createSocket("udp4"); // it has no descriptor before it is bound
+}
+
+function stateOf(socket: object): SocketState | null {
+  const symbol = Object.getOwnPropertySymbols(socket).find(({ description }) => description === "state symbol");
+  const state: unknown = symbol === undefined ? undefined : Reflect.get(socket, symbol);
+  return typeof state === "object" && state !== null && "handle" in state ? (state as SocketState) : null;
+}
+
+function isUdpHandle(handle: unknown): handle is UdpHandle {
+  if (typeof handle !== "object" || handle === null) return false;
+  const methods = ["recvStart", "recvStop", "ref", "unref", "hasRef"];
+  return "fd" in handle && typeof handle.fd === "number" && methods.every((name) => isMethod(handle, name));
+}
+
+function isMethod(object: object, name: string): boolean {
+  return typeof Reflect.get(object, name) === "function";
+}
+
+/**
+ * Runs what Node runs between two callbacks of its own, timers for one: ticks, then promise reactions. Null on a Node that has it under
+ * another name.
+ */
+export function findRunTicks(): (() => void) | null {
+  const found: unknown = Reflect.get(process, "_tickCallback");
+  return typeof found === "function" ? (found as () => void) : null; // checked to be a function; it takes nothing
+}

@@ -1,0 +1,106 @@
+import { JumboError } from "../errors.ts";
+import { checkedFlag, checkedInteger, optionInvalid } from "../option.ts";
+import { JumboPool } from "../pool/pool.ts";
+import type { UdpEngine } from "./reader.ts";
+
+/** How a bound socket is received from. */
+export type UdpReceiveOptions = {
+  /** Where the pages come from. Several receivers share one pool. Pages of 64 KiB let the kernel hand over super-datagrams (`gro`). */
+  readonly pool: JumboPool;
+  /** `auto` (default): `recvmmsg` where this system and this Node allow it, else `dgram`, with the reason in `stats()`. */
+  readonly engine?: "auto" | UdpEngine;
+  /** Default true: generic receive offload, where the kernel has it. */
+  readonly gro?: boolean;
+  /** Default false: have the kernel tell the ECN bits of each datagram. */
+  readonly ecn?: boolean;
+  /** Default false: have the kernel tell which address each datagram was sent to. */
+  readonly localAddress?: boolean;
+};
+
+/** A multicast group to be a member of. */
+export type MulticastGroup = {
+  readonly group: string;
+  /** Only what this address sends. */
+  readonly source?: string;
+  /** The address of the interface to use. */
+  readonly interface?: string;
+};
+
+/** A socket to be made, and how it is received from. */
+export type UdpOptions = UdpReceiveOptions & {
+  /** Default 0: any free one. */
+  readonly port?: number;
+  /** Default: every address of this machine. An IPv6 address makes an IPv6 socket. */
+  readonly address?: string;
+  readonly family?: 4 | 6;
+  readonly ipv6Only?: boolean;
+  readonly reuseAddr?: boolean;
+  /** Several sockets on one port, among which the kernel spreads the load. Needs Node 22.12 or later. */
+  readonly reusePort?: boolean;
+  readonly broadcast?: boolean;
+  /** Of the kernel's buffers; the system has a limit (`net.core.rmem_max`), above which it takes that. */
+  readonly recvBufferBytes?: number;
+  readonly sendBufferBytes?: number;
+  readonly multicast?: {
+    readonly groups?: readonly (string | MulticastGroup)[];
+    /** The address of the interface to send on. */
+    readonly interface?: string;
+    readonly loopback?: boolean;
+    readonly ttl?: number;
+  };
+  /** Closes the receiver when it aborts. */
+  readonly signal?: AbortSignal;
+};
+
+const PORT_MAX = 65_535;
+const BUFFER_BYTES_MAX = 2 ** 31 - 1;
+const TTL_MAX = 255;
+
+export type ReceiveSettings = {
+  readonly pool: JumboPool;
+  readonly engine: "auto" | UdpEngine;
+  readonly gro: boolean;
+  readonly ecn: boolean;
+  readonly localAddress: boolean;
+};
+
+/** @throws JumboError `ERR_JUMBO_OPTION_INVALID` naming the option, `ERR_JUMBO_POOL_CLOSED` */
+export function receiveSettings(options: UdpReceiveOptions, onBatch: unknown): ReceiveSettings {
+  const { pool, engine = "auto", gro = true, ecn = false, localAddress = false } = options ?? {};
+  if (onBatch !== undefined && typeof onBatch !== "function") throw optionInvalid("onBatch", "a function", onBatch);
+  if (!(pool instanceof JumboPool)) throw optionInvalid("pool", "a JumboPool", pool);
+  if (pool.isClosed) throw new JumboError("ERR_JUMBO_POOL_CLOSED", "the pool has been closed");
+  if (engine !== "auto" && engine !== "recvmmsg" && engine !== "dgram")
+    throw optionInvalid("engine", '"auto", "recvmmsg" or "dgram"', engine);
+  return {
+    pool,
+    engine,
+    gro: checkedFlag("gro", gro),
+    ecn: checkedFlag("ecn", ecn),
+    localAddress: checkedFlag("localAddress", localAddress),
+  };
+}
+
+/** Checks what only `bindUdp` takes. @throws JumboError `ERR_JUMBO_OPTION_INVALID` naming the option */
+export function checkBindOptions(options: UdpOptions): void {
+  const { port, address, family, recvBufferBytes, sendBufferBytes, multicast = {}, signal } = options;
+  if (port !== undefined) checkedInteger("port", port, 0, PORT_MAX);
+  if (address !== undefined && typeof address !== "string") throw optionInvalid("address", "a string", address);
+  if (family !== undefined && family !== 4 && family !== 6) throw optionInvalid("family", "4 or 6", family);
+  for (const name of ["ipv6Only", "reuseAddr", "reusePort", "broadcast"] as const) {
+    if (options[name] !== undefined) checkedFlag(name, options[name]);
+  }
+  if (recvBufferBytes !== undefined) checkedInteger("recvBufferBytes", recvBufferBytes, 1, BUFFER_BYTES_MAX);
+  if (sendBufferBytes !== undefined) checkedInteger("sendBufferBytes", sendBufferBytes, 1, BUFFER_BYTES_MAX);
+  if (multicast.ttl !== undefined) checkedInteger("multicast.ttl", multicast.ttl, 0, TTL_MAX);
+  if (multicast.loopback !== undefined) checkedFlag("multicast.loopback", multicast.loopback);
+  if (signal !== undefined && !(signal instanceof AbortSignal)) throw optionInvalid("signal", "an AbortSignal", signal);
+  if (options.reusePort === true && !hasReusePort()) {
+    throw optionInvalid("reusePort", `false on Node ${process.versions.node} (it came with 22.12)`, true);
+  }
+}
+
+function hasReusePort(): boolean {
+  const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+  return major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12);
+}
