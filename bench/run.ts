@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- [alloc] [tcp]`: jumbo beside what a user has today.
+ * `npm run bench -- [alloc] [tcp] [udp]`: jumbo beside what a user has today.
  *
  *     bench ──▶ candidates, each run in processes of its own, in turn ──▶ medians ──▶ table, JSON, SVG
  *
@@ -17,12 +17,14 @@ import { printReport, writeReport } from "./report.ts";
 import type { Report } from "./report.ts";
 import { repositoryRoot } from "./repository.ts";
 import { benchTcp } from "./tcp.ts";
+import { benchUdp } from "./udp.ts";
 
 export type BenchOptions = { readonly runCount: number; readonly isQuick: boolean };
 
 const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<Report>>> = {
   alloc: benchAlloc,
   tcp: benchTcp,
+  udp: benchUdp,
 };
 const RUNS = 5;
 const RUNS_MAX = 101;
