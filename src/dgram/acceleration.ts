@@ -4,7 +4,7 @@ import { JumboError } from "../errors.ts";
 import { JumboPool } from "../pool/pool.ts";
 import { loadUdpCalls } from "../os/udp-calls.ts";
 import { turnGroOn } from "../udp/kernel-options.ts";
-import { MmsgReader } from "../udp/mmsg-reader.ts";
+import { COALESCE_MICROSECONDS, MmsgReader } from "../udp/mmsg-reader.ts";
 import { findRunTicks, handleOf, whyNoHandles } from "../udp/node-internals.ts";
 import type { ReaderCounts, UdpEngine } from "../udp/reader.ts";
 import { checkUnfollowed, followSocket } from "../udp/socket-hooks.ts";
@@ -83,7 +83,12 @@ export function accelerateIn(resource: AsyncResource, socket: Socket): Accelerat
   const emitter = new MessageEmitter(handle, resource, runTicks);
   let reader: MmsgReader;
   try {
-    reader = new MmsgReader(socket, pool, found.calls, emitter);
+    reader = new MmsgReader(socket, {
+      pool,
+      calls: found.calls,
+      sink: emitter,
+      coalesceMicroseconds: COALESCE_MICROSECONDS,
+    });
   } catch (error) {
     return onNodesPath(error instanceof Error ? error.message : String(error));
   }

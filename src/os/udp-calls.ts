@@ -12,6 +12,8 @@ export type UdpCalls = {
   readonly receive: (fd: number, vectorAddress: number, count: number) => number;
   /** sendmmsg(2), not blocking. How many messages went; −errno when the first one did not. */
   readonly send: (fd: number, vectorAddress: number, count: number) => number;
+  /** Blocks this thread for so many microseconds, and the system's slack (some 50) on top. */
+  readonly sleep: (microseconds: number) => void;
   /** setsockopt(2) with an int. 0 or −errno. */
   readonly setOption: (fd: number, level: number, name: number, value: number) => number;
   /** getsockopt(2) into `value`, as much as there is room. How many bytes, or −errno. */
@@ -50,12 +52,14 @@ function load(): UdpCallsOrReason {
   const sendmmsg = func("int sendmmsg(int fd, uintptr_t vector, unsigned int count, int flags)");
   const setsockopt = func("int setsockopt(int fd, int level, int name, const void *value, unsigned int length)");
   const getsockopt = func("int getsockopt(int fd, int level, int name, void *value, void *length)");
+  const usleep = func("int usleep(unsigned int microseconds)");
   // Off V8's heap, and referenced by the closures below for as long as they are.
   const int = new Int32Array(new ArrayBuffer(128), 0, 1);
   const result = (value: number): number => (value < 0 ? -errno() : value);
   const calls: UdpCalls = {
     receive: (fd, vector, count) => result(recvmmsg(fd, vector, count, MSG_DONTWAIT | MSG_TRUNC, 0) as number),
     send: (fd, vector, count) => result(sendmmsg(fd, vector, count, MSG_DONTWAIT) as number),
+    sleep: (microseconds) => void usleep(microseconds),
     setOption: (fd, level, name, value) => {
       int[0] = value;
       return result(setsockopt(fd, level, name, int, 4) as number);

@@ -2,17 +2,13 @@ import { finished } from "node:stream";
 import type { Readable } from "node:stream";
 import { JumboError } from "../errors.ts";
 import type { Mbuf } from "../mbuf/mbuf.ts";
+import { PendingNext, isThenable } from "../pending-next.ts";
 import type { PageGate } from "../pool/page-gate.ts";
 import type { Reader } from "./reader.ts";
 import type { ReceiverStats } from "./receiver-stats.ts";
 
 /** Takes one mbuf, borrowed until it returns, or until the promise it returns settles. `false` pauses the socket. */
 export type OnMbuf = (mbuf: Mbuf) => unknown;
-
-type Next = {
-  readonly resolve: (result: IteratorResult<Mbuf, undefined>) => void;
-  readonly reject: (error: unknown) => void;
-};
 
 /**
  * What `receive()` returns: the consumer's end of one socket.
@@ -37,7 +33,7 @@ export class Receiver implements AsyncIterable<Mbuf, undefined> {
   #isBusy: boolean;
   #isIterating = false;
   #isClosed = false;
-  #next: Next | null = null;
+  readonly #next = new PendingNext<Mbuf>();
   #hasEnded = false;
   #error: Error | null = null;
   #bytesReceived = 0;
@@ -109,8 +105,7 @@ export class Receiver implements AsyncIterable<Mbuf, undefined> {
       next: () => this.#askNext(),
       return: () => {
         this.#endCurrent();
-        this.#next?.resolve({ value: undefined, done: true });
-        this.#next = null;
+        this.#next.end();
         this.#stream.destroy();
         return Promise.resolve({ value: undefined, done: true });
       },
@@ -219,31 +214,25 @@ export class Receiver implements AsyncIterable<Mbuf, undefined> {
   }
 
   #askNext(): Promise<IteratorResult<Mbuf, undefined>> {
-    if (this.#next !== null) return Promise.reject(modeError("next() is pending already: ask for one mbuf at a time"));
+    if (this.#next.isWaiting) return Promise.reject(modeError("next() is pending already: ask for one mbuf at a time"));
     this.#endCurrent();
-    return new Promise((resolve, reject) => {
-      this.#next = { resolve, reject };
-      this.#isBusy = false;
-      this.#pump();
-      this.#answerEnd();
-    });
+    const result = this.#next.wait();
+    this.#isBusy = false;
+    this.#pump();
+    this.#answerEnd();
+    return result;
   }
 
   #answer(mbuf: Mbuf): void {
-    const next = this.#next;
-    this.#next = null;
     this.#isBusy = true;
     this.#current = mbuf;
-    next?.resolve({ value: mbuf, done: false });
+    this.#next.answer(mbuf);
   }
 
   /** Ends the iteration, when somebody asks and nothing more can come. */
   #answerEnd(): void {
-    const next = this.#next;
-    if (next === null || !(this.#hasEnded || this.#error !== null)) return;
-    this.#next = null;
-    if (this.#error !== null) next.reject(this.#error);
-    else next.resolve({ value: undefined, done: true });
+    if (this.#error !== null) this.#next.fail(this.#error);
+    else if (this.#hasEnded) this.#next.end();
   }
 
   /** For an iteration: the socket's end, or why there is none (its error, or that it was destroyed before). */
@@ -270,10 +259,6 @@ export class Receiver implements AsyncIterable<Mbuf, undefined> {
     this.#current?.endBorrow();
     this.#current = null;
   }
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
 }
 
 /** As Node's own iterators have it: what came must not be taken for all there was. */

@@ -14,15 +14,33 @@ import { systemError } from "./system-error.ts";
 const DATAGRAMS_PER_TURN = 512;
 const MS_PER_TURN = 1;
 const ROWS_MIN = 4;
+/** A turn that brought so many is under load: then waiting a little brings more at once. */
+const LOAD_DATAGRAMS = 4;
+/** A read that brought more does not linger: while it sleeps the kernel's buffer, 208 KiB by default, would run over. */
+const LINGER_BYTES_MAX = 65_536;
 const EAGAIN = 11;
 const EINTR = 4;
 /** Of the numbers that SO_MEMINFO tells: SK_MEMINFO_DROPS, <linux/sock_diag.h>. */
 const MEMINFO_DROPS = 8;
 
+export type MmsgParts = {
+  readonly pool: JumboPool;
+  readonly calls: UdpCalls;
+  readonly sink: RowsSink;
+  /** How long to linger; 0: not at all. */
+  readonly coalesceMicroseconds: number;
+};
+
+/** Of {@link MmsgParts.coalesceMicroseconds}, when nobody says otherwise: measured, see docs/architecture.md. */
+export const COALESCE_MICROSECONDS = 50;
+
 /**
  * The Linux engine: many messages a system call, written by the kernel into pages of the pool.
  *
  *     doorbell rings ──▶ recvmmsg ──▶ rows ──▶ sink      again, until dry, or until its share of this turn is used up
+ *
+ * Under load it lingers: when it runs dry it sleeps for some tens of microseconds and reads again, which costs less than being woken for every few
+ * datagrams. Only the socket that rang last does so, so that of many busy ones none waits for another's sleep.
  *
  * How many rows it asks for follows what came, and is halved when the consumer needs more than its share for them.
  *
@@ -30,6 +48,8 @@ const MEMINFO_DROPS = 8;
  * What is left in the kernel after a turn rings again, behind the other sockets and timers.
  */
 export class MmsgReader implements UdpReader {
+  /** Of this thread: the one that rang last. */
+  static #lastRung: MmsgReader | null = null;
   readonly engine = "recvmmsg";
   readonly counts: ReaderCounts = noCounts();
   readonly #handle: UdpHandle;
@@ -37,21 +57,25 @@ export class MmsgReader implements UdpReader {
   readonly #calls: UdpCalls;
   readonly #sink: RowsSink;
   readonly #doorbell: Doorbell;
+  readonly #coalesceMicroseconds: number;
   #isStopped = false;
   #isClosed = false;
+  /** Datagrams that the turn before this one brought. */
+  #broughtBefore = 0;
   /** Rows to arm for the next read: follows what came. */
   #rowsWanted = ROWS_MIN;
   #kernelDrops = 0;
   readonly #meminfo = new Uint32Array(new ArrayBuffer(128), 0, MEMINFO_DROPS + 1);
 
   /** @throws Error when there is no descriptor for its doorbell; then nothing has changed */
-  constructor(socket: Socket, pool: JumboPool, calls: UdpCalls, sink: RowsSink) {
+  constructor(socket: Socket, { pool, calls, sink, coalesceMicroseconds }: MmsgParts) {
     const handle = handleOf(socket);
     if (handle === null || handle.fd < 0) throw new Error("the socket has no descriptor");
     this.#handle = handle;
     this.#pool = pool;
     this.#calls = calls;
     this.#sink = sink;
+    this.#coalesceMicroseconds = coalesceMicroseconds;
     this.#doorbell = new Doorbell(() => this.#ring());
     const outcome = this.#doorbell.watch(handle.fd);
     if (outcome < 0) {
@@ -88,6 +112,7 @@ export class MmsgReader implements UdpReader {
   close(): void {
     this.kernelDrops(); // the last time it can be asked for
     this.#isClosed = true;
+    if (MmsgReader.#lastRung === this) MmsgReader.#lastRung = null;
     this.#doorbell.close();
   }
 
@@ -95,10 +120,13 @@ export class MmsgReader implements UdpReader {
     if (this.#isStopped || this.#isClosed) return this.#doorbell.mute();
     this.counts.wakeups++;
     const rows = ReceiveRows.take(this.#pool, this.#calls);
+    const before = this.counts.datagrams;
     let isLent = false;
     try {
       isLent = this.#drain(rows);
     } finally {
+      this.#broughtBefore = this.counts.datagrams - before;
+      MmsgReader.#lastRung = this;
       if (!isLent) rows.giveBack();
     }
   }
@@ -107,6 +135,8 @@ export class MmsgReader implements UdpReader {
   #drain(rows: ReceiveRows): boolean {
     let rest = DATAGRAMS_PER_TURN;
     const endMs = performance.now() + MS_PER_TURN;
+    const mayLinger =
+      this.#coalesceMicroseconds > 0 && this.#broughtBefore >= LOAD_DATAGRAMS && MmsgReader.#lastRung === this;
     while (rest > 0 && !this.#isStopped) {
       const { fd } = this.#handle; // asked anew: the consumer may have closed the socket, and its number be another's
       if (fd < 0) return false;
@@ -124,8 +154,11 @@ export class MmsgReader implements UdpReader {
         rows.disarm(rows.rowCount);
         return true;
       }
-      if (count < armed) return false; // dry; if not, it rings again
-      if (performance.now() > endMs) {
+      const isLate = performance.now() > endMs;
+      if (count < armed) {
+        if (!mayLinger || isLate || rows.byteCount > LINGER_BYTES_MAX) return false; // dry; if not, it rings again
+        this.#calls.sleep(this.#coalesceMicroseconds);
+      } else if (isLate) {
         this.#rowsWanted = Math.max(1, armed >> 1);
         return false;
       }

@@ -48,7 +48,8 @@ export function receiveUdp(socket: Socket, options: UdpReceiveOptions, onBatch?:
 type Made = { readonly reader: UdpReader; readonly engineReason: string | null; readonly calls: UdpCalls | null };
 
 /** The engine that was asked for, or the best one there is. @throws JumboError `ERR_JUMBO_OPTION_INVALID` */
-function makeReader(socket: Socket, { pool, engine }: ReceiveSettings, sink: RowsSink): Made {
+function makeReader(socket: Socket, settings: ReceiveSettings, sink: RowsSink): Made {
+  const { pool, engine, coalesceMicroseconds } = settings;
   const found = loadUdpCalls();
   const { calls } = whyNoHandles() === null ? found : { calls: null };
   let reason: string | null = null;
@@ -56,7 +57,11 @@ function makeReader(socket: Socket, { pool, engine }: ReceiveSettings, sink: Row
     reason = found.calls === null ? found.reason : whyNoHandles();
     try {
       if (reason === null && found.calls !== null)
-        return { reader: new MmsgReader(socket, pool, found.calls, sink), engineReason: null, calls };
+        return {
+          reader: new MmsgReader(socket, { pool, calls: found.calls, sink, coalesceMicroseconds }),
+          engineReason: null,
+          calls,
+        };
     } catch (error) {
       reason = error instanceof Error ? error.message : String(error);
     }

@@ -2,6 +2,7 @@ import type { Socket } from "node:dgram";
 import { EventEmitter, once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { JumboError } from "../errors.ts";
+import { PendingNext, isThenable } from "../pending-next.ts";
 import type { PageGate } from "../pool/page-gate.ts";
 import { UdpBatch } from "./batch.ts";
 import type { DatagramRows } from "./datagram.ts";
@@ -14,11 +15,6 @@ import type { GroStats, UdpStats } from "./stats.ts";
 export type OnBatch = (batch: UdpBatch) => unknown;
 
 export type UdpEvents = { error: [error: Error]; close: [] };
-
-type Next = {
-  readonly resolve: (result: IteratorResult<UdpBatch, undefined>) => void;
-  readonly reject: (error: unknown) => void;
-};
 
 /** What the receiver is made of; it is put together in `receive.ts`. */
 export type ReceiverParts = {
@@ -56,7 +52,7 @@ export class UdpReceiver extends EventEmitter<UdpEvents> implements AsyncIterabl
   #isGated = false;
   #isIterating = false;
   #isClosed = false;
-  #next: Next | null = null;
+  readonly #next = new PendingNext<UdpBatch>();
   /** What the iteration ends with. */
   #error: unknown = null;
   #errors = 0;
@@ -246,9 +242,7 @@ export class UdpReceiver extends EventEmitter<UdpEvents> implements AsyncIterabl
 
   #answer(batch: UdpBatch, rows: DatagramRows): boolean {
     this.#keep(batch, rows);
-    const next = this.#next;
-    this.#next = null;
-    next?.resolve({ value: batch, done: false });
+    this.#next.answer(batch);
     return false;
   }
 
@@ -259,14 +253,14 @@ export class UdpReceiver extends EventEmitter<UdpEvents> implements AsyncIterabl
   }
 
   #askNext(): Promise<IteratorResult<UdpBatch, undefined>> {
-    if (this.#next !== null) return Promise.reject(modeError("next() is pending already: ask for one batch at a time"));
+    if (this.#next.isWaiting)
+      return Promise.reject(modeError("next() is pending already: ask for one batch at a time"));
     this.#endCurrent();
-    return new Promise((resolve, reject) => {
-      this.#next = { resolve, reject };
-      this.#isBusy = false;
-      if (this.#isClosed) this.#answerEnd();
-      else this.#readOn();
-    });
+    const result = this.#next.wait();
+    this.#isBusy = false;
+    if (this.#isClosed) this.#answerEnd();
+    else this.#readOn();
+    return result;
   }
 
   #readOn(): void {
@@ -282,10 +276,8 @@ export class UdpReceiver extends EventEmitter<UdpEvents> implements AsyncIterabl
   }
 
   #answerEnd(): void {
-    const next = this.#next;
-    this.#next = null;
-    if (this.#error !== null) next?.reject(this.#error);
-    else next?.resolve({ value: undefined, done: true });
+    if (this.#error !== null) this.#next.fail(this.#error);
+    else this.#next.end();
   }
 
   #endCurrent(): void {
@@ -299,10 +291,6 @@ export class UdpReceiver extends EventEmitter<UdpEvents> implements AsyncIterabl
     if (this.#parts === null) throw new Error("a receiver is started before it is handed out");
     return this.#parts;
   }
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
 }
 
 function modeError(text: string): JumboError {
