@@ -1,4 +1,5 @@
 import { AsyncResource } from "node:async_hooks";
+import cluster from "node:cluster";
 import { Socket } from "node:dgram";
 import { JumboError } from "../errors.ts";
 import { JumboPool } from "../pool/pool.ts";
@@ -7,7 +8,7 @@ import { turnGroOn } from "../udp/kernel-options.ts";
 import { COALESCE_MICROSECONDS, MmsgReader } from "../udp/mmsg-reader.ts";
 import { findRunTicks, handleOf, whyNoHandles } from "../udp/node-internals.ts";
 import type { ReaderCounts, UdpEngine } from "../udp/reader.ts";
-import { checkUnfollowed, followSocket } from "../udp/socket-hooks.ts";
+import { checkNotTaken, takeSocket } from "../udp/taken-sockets.ts";
 import type { GroStats } from "../udp/stats.ts";
 import { MessageEmitter } from "./message-emitter.ts";
 
@@ -33,6 +34,14 @@ export type Acceleration = {
   stats(): DgramStats;
 };
 
+export type AccelerateOptions = {
+  /**
+   * Default true, but in cluster workers: generic receive offload, where the kernel has it. It belongs to the socket, not to the process: a process
+   * that reads the same socket as Node does (it was sent there with `child.send`) gets many datagrams as one. Turn it off for such sockets.
+   */
+  readonly gro?: boolean | undefined;
+};
+
 /** Nothing is kept in pages beyond a call, so a thread's sockets need few of them: a batch has 32 messages of up to 64 KiB. */
 const PAGES_MAX = 128;
 const PAGE_BYTES = 65_536;
@@ -46,26 +55,26 @@ let threadPool: JumboPool | undefined;
  *
  * `'message'` is emitted by Node's own code, with a `Buffer` that is the listener's to keep; between two messages ticks and promise reactions
  * run, as they do with `dgram`. Sending, binding, membership, errors, closing are Node's. Messages of one batch share one
- * `ArrayBuffer` of at most 64 KiB, as small Buffers of Node's pool do.
+ * `ArrayBuffer` of at most 64 KiB, as small Buffers of Node's pool do; like that one it cannot be transferred to another thread.
  *
  * Without `koffi`, on another system than 64-bit Linux, and on a Node whose handles are other ones, the socket stays as it is, and
  * `stats().engineReason` says why.
  *
  * @throws JumboError `ERR_JUMBO_SOCKET_INVALID` when it is no bound socket, `ERR_JUMBO_RECEIVER_ACTIVE`
  */
-export function accelerate(socket: Socket): Acceleration {
+export function accelerate(socket: Socket, options: AccelerateOptions = {}): Acceleration {
   if (!(socket instanceof Socket)) throw socketError("accelerate() wants a socket of node:dgram");
   try {
     socket.address();
   } catch {
     throw socketError("the socket is not bound: wait for its 'listening' event");
   }
-  return accelerateIn(new AsyncResource("JUMBO_DGRAM"), socket);
+  return accelerateIn(new AsyncResource("JUMBO_DGRAM"), socket, options);
 }
 
 /** The same, for listeners to be called in the context of `resource`. */
-export function accelerateIn(resource: AsyncResource, socket: Socket): Acceleration {
-  checkUnfollowed(socket);
+export function accelerateIn(resource: AsyncResource, socket: Socket, { gro }: AccelerateOptions): Acceleration {
+  checkNotTaken(socket);
   const found = loadUdpCalls();
   const handle = whyNoHandles() === null ? handleOf(socket) : null;
   const runTicks = findRunTicks();
@@ -74,6 +83,7 @@ export function accelerateIn(resource: AsyncResource, socket: Socket): Accelerat
       found.calls === null ? found.reason : (whyNoHandles() ?? "this Node has no process._tickCallback"),
     );
   }
+  const { calls } = found;
   const pool = (threadPool ??= new JumboPool({
     pageSizeBytes: PAGE_BYTES,
     pagesMax: PAGES_MAX,
@@ -83,22 +93,16 @@ export function accelerateIn(resource: AsyncResource, socket: Socket): Accelerat
   const emitter = new MessageEmitter(handle, resource, runTicks);
   let reader: MmsgReader;
   try {
-    reader = new MmsgReader(socket, {
-      pool,
-      calls: found.calls,
-      sink: emitter,
-      coalesceMicroseconds: COALESCE_MICROSECONDS,
-    });
+    // In that context, so that its doorbell rings in it.
+    reader = resource.runInAsyncScope(
+      () => new MmsgReader(socket, { pool, calls, sink: emitter, coalesceMicroseconds: COALESCE_MICROSECONDS }),
+    );
   } catch (error) {
     return onNodesPath(error instanceof Error ? error.message : String(error));
   }
   emitter.start(reader);
-  const beforeClose = (): void => {
-    emitter.close();
-    reader.close();
-  };
-  followSocket(socket, { setRef: (isRef) => reader.setRef(isRef), beforeClose });
-  const reason = turnGroOn(found.calls, handle.fd, PAGE_BYTES);
+  takeSocket(socket);
+  const reason = whyNoGro(gro) ?? turnGroOn(calls, handle.fd, PAGE_BYTES);
   return {
     stats: () => ({
       engine: reader.engine,
@@ -107,6 +111,13 @@ export function accelerateIn(resource: AsyncResource, socket: Socket): Accelerat
       kernelDrops: reader.kernelDrops(),
     }),
   };
+}
+
+function whyNoGro(gro: boolean | undefined): string | null {
+  if (gro === false) return "it was not wanted";
+  return gro === undefined && cluster.isWorker
+    ? "other workers may read the same socket, and cannot all be known to cut"
+    : null;
 }
 
 function counted(

@@ -3,8 +3,8 @@ import { accelerate } from "./acceleration.ts";
 import { Socket, createSocket } from "./socket.ts";
 
 export { Socket, accelerate, createSocket };
-export type { Acceleration, DgramStats } from "./acceleration.ts";
-export type { MessageListener } from "./socket.ts";
+export type { AccelerateOptions, Acceleration, DgramStats } from "./acceleration.ts";
+export type { MessageListener, Options } from "./socket.ts";
 export type { BindOptions, RemoteInfo, SocketOptions, SocketType } from "node:dgram";
 
 const dgram: {

@@ -9,47 +9,50 @@ type Message = { readonly bytes: Buffer; readonly rinfo: object };
 
 /**
  * Emits the datagrams of a batch one by one, through the function that Node itself has put on the socket's handle: so the event, the fields
- * of `rinfo`, block lists and errors are Node's.
+ * of `rinfo`, block lists and errors are Node's. Between two messages ticks and promise reactions run.
  *
- * A listener that throws ends the turn, as with Node; what it did not get to see is emitted in the next one, in order.
+ * What a listener, a tick or a reaction throws ends the turn, as with Node; what was not emitted then is in a later one, in order. It must not be
+ * caught on its way (only `finally` here): Node deals with it where it leaves JavaScript, and puts its own books right there.
  */
 export class MessageEmitter implements RowsSink {
   readonly #handle: UdpHandle;
   readonly #resource: AsyncResource;
+  readonly #runTicks: () => void;
   readonly #slab = new MessageSlab();
   #reader: UdpReader | null = null;
-  /** What a listener has thrown in this turn, and what came after that. */
-  #thrown: { readonly error: unknown } | null = null;
+  /** Of the rows at hand. */
+  #emitted = 0;
   #late: Message[] = [];
-  #isClosed = false;
-
-  readonly #runTicks: () => void;
 
   /** `handle.onmessage` is Node's; `resource` the context that listeners are called in. */
   constructor(handle: UdpHandle, resource: AsyncResource, runTicks: () => void) {
     this.#handle = handle;
-    this.#runTicks = runTicks;
     this.#resource = resource;
+    this.#runTicks = runTicks;
   }
 
   start(reader: UdpReader): void {
     this.#reader = reader;
   }
 
-  /** Emits nothing any more. */
-  close(): void {
-    this.#isClosed = true;
-    this.#late = [];
-  }
-
   take(rows: DatagramRows): boolean {
-    this.#resource.runInAsyncScope(() => this.#emitRows(rows));
+    this.#emitted = 0;
+    let isWhole = false;
+    try {
+      this.#each(rows, (bytes, rinfo) => {
+        this.#emitted++;
+        this.#emit(bytes, rinfo);
+      });
+      isWhole = true;
+    } finally {
+      if (!isWhole) this.#postpone(rows);
+    }
     return true;
   }
 
   /** What the socket would have emitted itself: an ICMP message, for one. */
   failed(error: NodeJS.ErrnoException): void {
-    this.#resource.runInAsyncScope(() => this.#handle.onmessage(error.errno ?? -1, this.#handle));
+    this.#handle.onmessage(error.errno ?? -1, this.#handle);
   }
 
   /** There are pages again in the next turn: nobody keeps any. */
@@ -62,55 +65,49 @@ export class MessageEmitter implements RowsSink {
     throw error;
   }
 
-  #emitRows(rows: DatagramRows): void {
-    const { rowCount } = rows;
+  /** Calls `visit` with each datagram, in memory that is the listener's to keep. */
+  #each(rows: DatagramRows, visit: (bytes: Buffer, rinfo: object) => void): void {
     this.#slab.expect(rows.byteCount);
-    for (let row = 0; row < rowCount; row++) {
+    for (let row = 0; row < rows.rowCount; row++) {
       const length = rows.lengthOf(row);
-      const segment = rows.segmentBytesOf(row);
+      const step = rows.segmentBytesOf(row) || length || 1;
       const bytes = this.#slab.copy(rows.bytesOf(row, 0, length));
-      if (segment === 0) this.#emit(bytes, rows, row);
-      else
-        for (let start = 0; start < length; start += segment)
-          this.#emit(bytes.subarray(start, start + segment), rows, row);
+      for (let start = 0; start === 0 || start < length; start += step) {
+        const { address, family, port } = rows.sourceOf(row);
+        visit(step < length ? bytes.subarray(start, start + step) : bytes, { address, family, port });
+      }
     }
     this.#slab.done();
-    this.#throwOn();
   }
 
-  #emit(bytes: Buffer, rows: DatagramRows, row: number): void {
-    if (this.#isClosed) return;
-    const { address, family, port } = rows.sourceOf(row);
-    const rinfo = { address, family, port }; // one for each message: it is the listener's
-    if (this.#thrown === null) this.#call(bytes, rinfo);
-    else this.#late.push({ bytes, rinfo });
+  #emit(bytes: Buffer, rinfo: object): void {
+    if (this.#reader?.isClosed !== false) return; // a listener has closed the socket: it gets nothing more, as with Node
+    this.#handle.onmessage(bytes.length, this.#handle, bytes, rinfo);
+    this.#runTicks();
   }
 
-  #call(bytes: Buffer, rinfo: object): void {
-    try {
-      this.#handle.onmessage(bytes.length, this.#handle, bytes, rinfo);
-      this.#runTicks();
-    } catch (error) {
-      this.#thrown = { error };
-    }
-  }
-
-  /** What a listener has thrown is thrown on, to where Node deals with it; what waits is emitted after that. */
-  #throwOn(): void {
-    if (this.#thrown === null) return;
-    const { error } = this.#thrown;
-    this.#thrown = null;
+  /** Keeps what was not emitted for later, and reads nothing before that. */
+  #postpone(rows: DatagramRows): void {
+    let index = 0;
+    this.#each(rows, (bytes, rinfo) => {
+      if (index++ >= this.#emitted) this.#late.push({ bytes, rinfo });
+    });
     this.#reader?.stop();
-    setImmediate(() => this.#resource.runInAsyncScope(() => this.#emitLate()));
-    throw error;
+    this.#scheduleLate();
+  }
+
+  #scheduleLate(): void {
+    this.#resource.runInAsyncScope(() => setImmediate(() => this.#emitLate()));
   }
 
   #emitLate(): void {
-    while (this.#late.length > 0 && this.#thrown === null) {
-      const message = this.#late.shift();
-      if (message !== undefined) this.#call(message.bytes, message.rinfo);
+    try {
+      for (let message = this.#late.shift(); message !== undefined; message = this.#late.shift()) {
+        this.#emit(message.bytes, message.rinfo);
+      }
+    } finally {
+      if (this.#late.length > 0) this.#scheduleLate();
+      else this.#reader?.start();
     }
-    this.#throwOn();
-    this.#reader?.start();
   }
 }

@@ -1,3 +1,5 @@
+import { markAsUntransferable } from "node:worker_threads";
+
 /** The most that one kept message can pin: what a super-datagram has. */
 const SLAB_BYTES_MAX = 65_536;
 
@@ -30,6 +32,8 @@ export class MessageSlab {
     if (this.#slab.length - this.#used < length) {
       this.#slab = Buffer.allocUnsafeSlow(Math.max(length, Math.min(this.#expectedBytes, SLAB_BYTES_MAX)));
       this.#used = 0;
+      // Who transfers a message to another thread must not take its neighbours along.
+      if (this.#slab.length > length) markAsUntransferable(this.#slab.buffer);
     }
     const start = this.#used;
     this.#used += length;

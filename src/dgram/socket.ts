@@ -2,8 +2,10 @@ import { AsyncResource } from "node:async_hooks";
 import dgram from "node:dgram";
 import type { RemoteInfo, SocketOptions, SocketType } from "node:dgram";
 import { accelerateIn } from "./acceleration.ts";
-import type { Acceleration, DgramStats } from "./acceleration.ts";
+import type { AccelerateOptions, Acceleration, DgramStats } from "./acceleration.ts";
 
+/** Node's, and what is our own. */
+export type Options = SocketOptions & AccelerateOptions;
 export type MessageListener = (message: Buffer, rinfo: RemoteInfo) => void;
 
 /** `node:dgram` declares its class without the arguments that its constructor takes. */
@@ -18,10 +20,11 @@ export class Socket extends NodeSocket {
   #acceleration: Acceleration | null = null;
 
   /** As `new dgram.Socket`; use {@link createSocket}. */
-  constructor(type: SocketType | SocketOptions, listener?: MessageListener) {
+  constructor(type: SocketType | Options, listener?: MessageListener) {
     super(type, listener);
+    const options = typeof type === "string" ? {} : type;
     const context = new AsyncResource("JUMBO_DGRAM"); // 'message' is emitted in the context in which the socket was made, as Node does it
-    this.once("listening", () => (this.#acceleration = accelerateIn(context, this)));
+    this.once("listening", () => (this.#acceleration = accelerateIn(context, this, options)));
   }
 
   /** What was received so far, and how. Before it is bound: nothing, by nobody. */
@@ -43,6 +46,6 @@ const NOT_BOUND: DgramStats = {
 };
 
 /** As `dgram.createSocket`: the same arguments, the same errors. */
-export function createSocket(type: SocketType | SocketOptions, listener?: MessageListener): Socket {
+export function createSocket(type: SocketType | Options, listener?: MessageListener): Socket {
   return new Socket(type, listener);
 }

@@ -82,7 +82,7 @@ export class ReceiveVector {
     this.#words[iovecs + 6] = secondBytes;
   }
 
-  /** Gives the first `count` rows their full name and control areas back: the kernel has put there what it used of them. */
+  /** Before each call: gives the first `count` rows their full name and control areas. The kernel writes there how much it used. */
   prepare(count: number): void {
     const words = this.#words;
     for (let header = 0; header < count * HEADER; header += HEADER) {

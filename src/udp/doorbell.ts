@@ -16,7 +16,7 @@ import { handleOf } from "./node-internals.ts";
  * thread, and `ring` is called like any callback of Node's (ticks and microtasks run after it). It rings again as long as
  * there is something to read: whoever does not want that {@link mute}s it.
  *
- * Thread: its own. Costs at rest: two descriptors (the socket that is watched, and the set), no system call.
+ * Thread: its own. Costs at rest: one descriptor, no system call.
  */
 export class Doorbell {
   readonly #socket: Socket;

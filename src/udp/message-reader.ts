@@ -55,8 +55,9 @@ export class MessageReader implements UdpReader {
     if (this.#waiting.rowCount > 0) this.#schedule();
   }
 
-  /** The socket itself does that. */
-  setRef(): void {}
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
 
   close(): void {
     if (this.#isClosed) return;

@@ -3,6 +3,7 @@ import { SOL_SOCKET, SO_MEMINFO } from "../os/udp-calls.ts";
 import type { UdpCalls } from "../os/udp-calls.ts";
 import type { JumboPool } from "../pool/pool.ts";
 import { Doorbell } from "./doorbell.ts";
+import { followHandle } from "./handle-hooks.ts";
 import { handleOf } from "./node-internals.ts";
 import type { UdpHandle } from "./node-internals.ts";
 import { noCounts } from "./reader.ts";
@@ -84,6 +85,7 @@ export class MmsgReader implements UdpReader {
     }
     this.#doorbell.setRef(handle.hasRef());
     handle.recvStop();
+    followHandle(handle, { setRef: (isRef) => this.#doorbell.setRef(isRef), beforeClose: () => this.close() });
   }
 
   kernelDrops(): number {
@@ -105,11 +107,12 @@ export class MmsgReader implements UdpReader {
     if (!this.#isClosed && this.#handle.fd >= 0) this.#doorbell.watch(this.#handle.fd);
   }
 
-  setRef(isRef: boolean): void {
-    if (!this.#isClosed) this.#doorbell.setRef(isRef);
+  get isClosed(): boolean {
+    return this.#isClosed;
   }
 
   close(): void {
+    if (this.#isClosed) return;
     this.kernelDrops(); // the last time it can be asked for
     this.#isClosed = true;
     if (MmsgReader.#lastRung === this) MmsgReader.#lastRung = null;

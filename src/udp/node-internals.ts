@@ -12,6 +12,7 @@ export type UdpHandle = {
   ref(): void;
   unref(): void;
   hasRef(): boolean;
+  close(callback?: () => void): void;
   /** What Node calls when it has read a message, or with −errno in `status`. Delivers it to the socket. */
   onmessage: (status: number, handle: UdpHandle, bytes?: Buffer, rinfo?: object) => void;
 };
@@ -63,7 +64,7 @@ function stateOf(socket: object): SocketState | null {
 
 function isUdpHandle(handle: unknown): handle is UdpHandle {
   if (typeof handle !== "object" || handle === null) return false;
-  const methods = ["recvStart", "recvStop", "ref", "unref", "hasRef"];
+  const methods = ["recvStart", "recvStop", "ref", "unref", "hasRef", "close"];
   return "fd" in handle && typeof handle.fd === "number" && methods.every((name) => isMethod(handle, name));
 }
 

@@ -27,9 +27,8 @@ export type UdpReader = {
   /** Takes nothing more from the kernel; for the portable engine on an unknown Node: drops and counts it. */
   stop(): void;
   start(): void;
-  /** Whether it keeps the process alive. */
-  setRef(isRef: boolean): void;
-  /** The socket is about to close, or has closed. */
+  readonly isClosed: boolean;
+  /** The socket is about to close, or has closed. Again: nothing. */
   close(): void;
 };
 

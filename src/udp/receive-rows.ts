@@ -83,10 +83,10 @@ export class ReceiveRows implements DatagramRows {
    * @returns how many; −errno; {@link NO_PAGES} when the pool has none
    */
   read(fd: number, rowsWanted: number): number {
-    this.#vector.prepare(this.rowCount);
     this.#clear();
     const armed = this.#arm(rowsWanted);
     if (armed === 0) return NO_PAGES;
+    this.#vector.prepare(armed);
     const count = this.#calls.receive(fd, this.#vector.address, armed);
     for (let row = 0; row < count; row++) this.#settle(row);
     this.#slots.use(this.rowCount);

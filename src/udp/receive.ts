@@ -15,7 +15,7 @@ import { UdpReceiver } from "./receiver.ts";
 import type { OnBatch } from "./receiver.ts";
 import type { RowsSink, UdpReader } from "./reader.ts";
 import { Sender } from "./sender.ts";
-import { checkUnfollowed, followSocket } from "./socket-hooks.ts";
+import { checkNotTaken, takeSocket } from "./taken-sockets.ts";
 
 /**
  * Receives from `socket`, a bound socket of `node:dgram`, into the pages of a pool, many datagrams at a time.
@@ -32,7 +32,7 @@ export function receiveUdp(socket: Socket, options: UdpReceiveOptions, onBatch?:
   const isIPv6 = checkedSocket(socket).family === "IPv6";
   const receiver = new UdpReceiver(socket, PageGate.of(settings.pool), onBatch ?? null);
   const { reader, engineReason, calls } = makeReader(socket, settings, receiver);
-  followSocket(socket, { setRef: (isRef) => reader.setRef(isRef), beforeClose: () => reader.close() });
+  takeSocket(socket);
   const gro = { isOn: false, reason: settings.gro ? (engineReason ?? "the dgram engine was chosen") : null };
   const fd = handleOf(socket)?.fd ?? -1;
   if (calls !== null && reader.engine === "recvmmsg") {
@@ -74,7 +74,7 @@ function makeReader(socket: Socket, settings: ReceiveSettings, sink: RowsSink): 
 /** Where it is bound. @throws JumboError */
 function checkedSocket(socket: Socket): { readonly family: string } {
   if (!(socket instanceof Socket)) throw socketError("receiveUdp() wants a socket of node:dgram");
-  checkUnfollowed(socket);
+  checkNotTaken(socket);
   try {
     return socket.address();
   } catch {

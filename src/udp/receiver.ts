@@ -31,8 +31,9 @@ export type ReceiverParts = {
  *         ▲                            │ busy until its promise settles, or until the next next()
  *         └───── stop / start ◀────────┘
  *
- * Emits `'error'` for what the system reports, an ICMP message for one: it is not the end. Emits `'close'` when the socket has closed. A
- * consumer that throws or rejects closes the receiver, and its error is the last `'error'`.
+ * Emits `'error'` for what the system reports, an ICMP message for one, and for what a callback throws or rejects with: neither is the end, so
+ * that no datagram of somebody's can end a service. Without a listener for it the process ends, as with any emitter. Emits `'close'` when the
+ * socket has closed.
  *
  * Laws: one batch at a time, in order. While the consumer is busy, or the pool short of pages, nothing is read: the kernel's buffer
  * fills, and then drops, which {@link stats} shows.
@@ -176,9 +177,10 @@ export class UdpReceiver extends EventEmitter<UdpEvents> implements AsyncIterabl
   }
 
   /** @internal From the reader, and from the socket. */
-  failed(error: Error): void {
+  failed(error: unknown): void {
     this.#errors++;
-    this.emit("error", error);
+    const known = error instanceof Error;
+    this.emit("error", known ? error : new Error("the consumer of a receiver threw", { cause: error }));
   }
 
   /** @internal From the reader. */
@@ -186,8 +188,7 @@ export class UdpReceiver extends EventEmitter<UdpEvents> implements AsyncIterabl
     this.#error ??= error;
     if (this.#isClosed) return;
     void this.close();
-    if (this.#consume === null) return; // the iteration throws it
-    this.failed(error instanceof Error ? error : new Error("the consumer of a receiver threw", { cause: error }));
+    if (this.#consume !== null) this.failed(error); // else the iteration throws it
   }
 
   /** @internal From the reader, and when the gate has closed. */
@@ -216,7 +217,7 @@ export class UdpReceiver extends EventEmitter<UdpEvents> implements AsyncIterabl
       result = consume(batch);
     } catch (error) {
       batch.endBorrow();
-      this.broke(error);
+      this.failed(error);
       return true;
     }
     if (!isThenable(result)) {
@@ -228,7 +229,7 @@ export class UdpReceiver extends EventEmitter<UdpEvents> implements AsyncIterabl
       () => this.#settled(),
       (error: unknown) => {
         this.#settled();
-        this.broke(error);
+        this.failed(error);
       },
     );
     return false;

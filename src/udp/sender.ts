@@ -223,7 +223,7 @@ function checked(datagram: OutgoingDatagram): OutgoingDatagram {
   const { bytes, address, port } = datagram;
   if (!(bytes instanceof Uint8Array)) throw wrong("bytes must be a Uint8Array");
   if ((address === undefined) !== (port === undefined)) throw wrong("address and port come together, or not at all");
-  if (port !== undefined) checkedInteger("port", port, 1, PORT_MAX);
+  if (port !== undefined) checkedInteger("port", port, 0, PORT_MAX);
   if (address !== undefined && typeof address !== "string") throw wrong("address must be a string");
   return datagram;
 }
