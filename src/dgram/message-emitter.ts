@@ -22,7 +22,7 @@ export class MessageEmitter implements RowsSink {
   #reader: UdpReader | null = null;
   /** Of the rows at hand. */
   #emitted = 0;
-  #late: Message[] = [];
+  readonly #late: Message[] = [];
 
   /** `handle.onmessage` is Node's; `resource` the context that listeners are called in. */
   constructor(handle: UdpHandle, resource: AsyncResource, runTicks: () => void) {
@@ -50,6 +50,10 @@ export class MessageEmitter implements RowsSink {
     return true;
   }
 
+  isReady(): boolean {
+    return this.#late.length === 0;
+  }
+
   /** What the socket would have emitted itself: an ICMP message, for one. */
   failed(error: NodeJS.ErrnoException): void {
     this.#handle.onmessage(error.errno ?? -1, this.#handle);
@@ -58,7 +62,7 @@ export class MessageEmitter implements RowsSink {
   /** There are pages again in the next turn: nobody keeps any. */
   waitForPages(): void {
     this.#reader?.stop();
-    setImmediate(() => this.#reader?.start());
+    setImmediate(() => this.#reader?.start(true));
   }
 
   broke(error: unknown): void {
@@ -107,7 +111,7 @@ export class MessageEmitter implements RowsSink {
       }
     } finally {
       if (this.#late.length > 0) this.#scheduleLate();
-      else this.#reader?.start();
+      else this.#reader?.start(true);
     }
   }
 }

@@ -92,11 +92,16 @@ export class Mbuf {
     return target;
   }
 
-  /** @internal The receiver's end of the borrow. Nothing when the consumer ended it early. */
+  /** @internal The receiver's end of the borrow. Nothing when the consumer ended it early, or a pool closed by force has taken the page. */
   endBorrow(): void {
     if (!this.#isBorrowed) return;
     this.#isBorrowed = false;
-    if (this.#holds === 0) this.#letGo();
+    if (this.#holds > 0) return;
+    try {
+      this.#letGo();
+    } catch (error) {
+      if (!(error instanceof JumboError && error.code === "ERR_JUMBO_PAGE_RELEASED")) throw error;
+    }
   }
 
   #letGo(): void {

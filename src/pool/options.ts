@@ -69,7 +69,8 @@ export function poolSettings(options: PoolOptions, environment: NodeJS.ProcessEn
     1,
     pagesMax,
   );
-  const highDefault = Math.max(lowPages, Math.floor(pagesMax / 8));
+  // Two at least: a receiver that was told to go on, and finds less than it needs to read, would be told again, and again.
+  const highDefault = Math.max(lowPages, Math.min(2, pagesMax), Math.floor(pagesMax / 8));
   return {
     pageSizeBytes,
     pagesMax,

@@ -1,8 +1,7 @@
 import { finished } from "node:stream";
 import type { Readable } from "node:stream";
-import { JumboError } from "../errors.ts";
 import type { Mbuf } from "../mbuf/mbuf.ts";
-import { PendingNext, isThenable } from "../pending-next.ts";
+import { PendingNext, isThenable, modeError } from "../iteration.ts";
 import type { PageGate } from "../pool/page-gate.ts";
 import type { Reader } from "./reader.ts";
 import type { ReceiverStats } from "./receiver-stats.ts";
@@ -264,8 +263,4 @@ export class Receiver implements AsyncIterable<Mbuf, undefined> {
 /** As Node's own iterators have it: what came must not be taken for all there was. */
 function prematureClose(): Error {
   return Object.assign(new Error("Premature close"), { code: "ERR_STREAM_PREMATURE_CLOSE" });
-}
-
-function modeError(text: string): JumboError {
-  return new JumboError("ERR_JUMBO_RECEIVER_MODE", text);
 }

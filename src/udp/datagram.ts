@@ -41,9 +41,10 @@ export type DatagramRows = {
 export class UdpDatagram {
   readonly #ledger: HeldLedger;
   #rows: DatagramRows | null;
-  #row = -1;
+  #row = 0;
   #start = 0;
   #length = 0;
+  #isFresh = true;
 
   /** @internal Batches make datagrams. */
   constructor(rows: DatagramRows, ledger: HeldLedger) {
@@ -117,13 +118,18 @@ export class UdpDatagram {
     return copyOf(this.bytes);
   }
 
-  /** @internal Moves to the next datagram; false, after the last one. */
+  /** @internal Moves to the next datagram; false, when this is the last one: it stays here. */
   advance(): boolean {
     const rows = this.#live();
-    this.#start += this.#length;
-    if (this.#row < 0 || this.#start >= rows.lengthOf(this.#row)) {
-      if (++this.#row >= rows.rowCount) return false;
+    const start = this.#start + this.#length;
+    if (this.#isFresh || start >= rows.lengthOf(this.#row)) {
+      const row = this.#isFresh ? 0 : this.#row + 1;
+      if (row >= rows.rowCount) return false;
+      this.#isFresh = false;
+      this.#row = row;
       this.#start = 0;
+    } else {
+      this.#start = start;
     }
     const rest = rows.lengthOf(this.#row) - this.#start;
     const segment = rows.segmentBytesOf(this.#row);
@@ -131,11 +137,9 @@ export class UdpDatagram {
     return true;
   }
 
-  /** @internal Back to before the first one. */
+  /** @internal The next one is the first one. */
   rewind(): void {
-    this.#row = -1;
-    this.#start = 0;
-    this.#length = 0;
+    this.#isFresh = true;
   }
 
   /** @internal The borrow is over. */
@@ -204,8 +208,8 @@ export class HeldDatagram {
   release(): void {
     if (this.#isReleased) throw released();
     this.#isReleased = true;
-    this.#mbuf.release();
     this.#ledger.released(this.#pageNumber, this.length);
+    this.#mbuf.release();
   }
 
   /** Same as {@link release}, but nothing when it was released inside the block: for `using kept = datagram.hold()`. */

@@ -48,11 +48,13 @@ export class MessageReader implements UdpReader {
     if (!this.#isClosed && whyNoHandles() === null) handleOf(this.#socket)?.recvStop();
   }
 
-  start(): void {
-    if (!this.#isStopped || this.#isClosed) return;
+  /** What waits is delivered also while nothing may be read: its pages may be all there are. */
+  start(mayRead: boolean): void {
+    if (this.#isClosed) return;
+    if (this.#waiting.rowCount > 0) this.#schedule();
+    if (!mayRead || !this.#isStopped) return;
     this.#isStopped = false;
     if (whyNoHandles() === null) handleOf(this.#socket)?.recvStart();
-    if (this.#waiting.rowCount > 0) this.#schedule();
   }
 
   get isClosed(): boolean {
@@ -95,7 +97,7 @@ export class MessageReader implements UdpReader {
 
   #deliver(): void {
     const rows = this.#waiting;
-    if (this.#isStopped || this.#isClosed || rows.rowCount === 0) return; // start() delivers it then
+    if (this.#isClosed || rows.rowCount === 0 || !this.#sink.isReady()) return; // start() comes when it is ready
     this.#waiting = new MessageRows(this.#pageSizeBytes);
     const { counts } = this;
     counts.wakeups++;
@@ -103,6 +105,11 @@ export class MessageReader implements UdpReader {
     counts.datagrams += rows.datagramCount;
     counts.bytes += rows.byteCount;
     counts.truncated += rows.truncatedCount;
-    if (this.#sink.take(rows)) rows.giveBack();
+    let isDone = true;
+    try {
+      isDone = this.#sink.take(rows);
+    } finally {
+      if (isDone) rows.giveBack();
+    }
   }
 }

@@ -102,9 +102,11 @@ export class MmsgReader implements UdpReader {
     this.#isStopped = true;
   }
 
-  start(): void {
+  start(mayRead: boolean): void {
+    if (!mayRead || this.#isClosed || this.#handle.fd < 0) return;
     this.#isStopped = false;
-    if (!this.#isClosed && this.#handle.fd >= 0) this.#doorbell.watch(this.#handle.fd);
+    const outcome = this.#doorbell.watch(this.#handle.fd);
+    if (outcome < 0) this.#sink.failed(systemError(outcome, "epoll_ctl"));
   }
 
   get isClosed(): boolean {

@@ -93,7 +93,7 @@ export function receiveSettings(options: UdpReceiveOptions, onBatch: unknown): R
 
 /** Checks what only `bindUdp` takes. @throws JumboError `ERR_JUMBO_OPTION_INVALID` naming the option */
 export function checkBindOptions(options: UdpOptions): void {
-  const { port, address, family, recvBufferBytes, sendBufferBytes, multicast = {}, signal } = options;
+  const { port, address, family, recvBufferBytes, sendBufferBytes, signal } = options;
   if (port !== undefined) checkedInteger("port", port, 0, PORT_MAX);
   if (address !== undefined && typeof address !== "string") throw optionInvalid("address", "a string", address);
   if (family !== undefined && family !== 4 && family !== 6) throw optionInvalid("family", "4 or 6", family);
@@ -102,12 +102,31 @@ export function checkBindOptions(options: UdpOptions): void {
   }
   if (recvBufferBytes !== undefined) checkedInteger("recvBufferBytes", recvBufferBytes, 1, BUFFER_BYTES_MAX);
   if (sendBufferBytes !== undefined) checkedInteger("sendBufferBytes", sendBufferBytes, 1, BUFFER_BYTES_MAX);
-  if (multicast.ttl !== undefined) checkedInteger("multicast.ttl", multicast.ttl, 0, TTL_MAX);
-  if (multicast.loopback !== undefined) checkedFlag("multicast.loopback", multicast.loopback);
+  checkMulticast(options.multicast ?? {});
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw optionInvalid("signal", "an AbortSignal", signal);
   if (options.reusePort === true && !hasReusePort()) {
     throw optionInvalid("reusePort", `false on Node ${process.versions.node} (it came with 22.12)`, true);
   }
+}
+
+function checkMulticast(multicast: NonNullable<UdpOptions["multicast"]>): void {
+  if (typeof multicast !== "object") throw optionInvalid("multicast", "an object", multicast);
+  const { groups = [], interface: via, loopback, ttl } = multicast;
+  if (ttl !== undefined) checkedInteger("multicast.ttl", ttl, 0, TTL_MAX);
+  if (loopback !== undefined) checkedFlag("multicast.loopback", loopback);
+  checkText("multicast.interface", via);
+  if (!Array.isArray(groups)) throw optionInvalid("multicast.groups", "an array", groups);
+  for (const each of groups as readonly unknown[]) {
+    if (typeof each === "string") continue;
+    if (typeof each !== "object" || each === null || !("group" in each) || typeof each.group !== "string")
+      throw optionInvalid("multicast.groups", "an array of addresses, or of objects with a group", each);
+    checkText("multicast.groups.source", "source" in each ? each.source : undefined);
+    checkText("multicast.groups.interface", "interface" in each ? each.interface : undefined);
+  }
+}
+
+function checkText(name: string, value: unknown): void {
+  if (value !== undefined && typeof value !== "string") throw optionInvalid(name, "a string", value);
 }
 
 function hasReusePort(): boolean {

@@ -10,9 +10,11 @@ export type RowsSink = {
    * has stopped the reader.
    */
   take(rows: DatagramRows): boolean;
+  /** True when the consumer is not at work on other rows. */
+  isReady(): boolean;
   /** Reading failed, as it does after an ICMP message: there may be more to read all the same. */
   failed(error: Error): void;
-  /** There is no page: starts the reader again when there is one. */
+  /** There is no page: starts the reader again when there are some. */
   waitForPages(): void;
   /** Something broke that must not: the pool was closed under us. */
   broke(error: unknown): void;
@@ -26,7 +28,8 @@ export type UdpReader = {
   kernelDrops(): number;
   /** Takes nothing more from the kernel; for the portable engine on an unknown Node: drops and counts it. */
   stop(): void;
-  start(): void;
+  /** The consumer is ready: what is at hand is delivered, and reading goes on if it may. */
+  start(mayRead: boolean): void;
   readonly isClosed: boolean;
   /** The socket is about to close, or has closed. Again: nothing. */
   close(): void;

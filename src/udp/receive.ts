@@ -5,6 +5,7 @@ import { optionInvalid } from "../option.ts";
 import { loadUdpCalls } from "../os/udp-calls.ts";
 import type { UdpCalls } from "../os/udp-calls.ts";
 import { PageGate } from "../pool/page-gate.ts";
+import type { JumboPool } from "../pool/pool.ts";
 import { askForEcn, askForLocalAddress, turnGroOn } from "./kernel-options.ts";
 import { MessageReader } from "./message-reader.ts";
 import { MmsgReader } from "./mmsg-reader.ts";
@@ -54,7 +55,7 @@ function makeReader(socket: Socket, settings: ReceiveSettings, sink: RowsSink): 
   const { calls } = whyNoHandles() === null ? found : { calls: null };
   let reason: string | null = null;
   if (engine !== "dgram") {
-    reason = found.calls === null ? found.reason : whyNoHandles();
+    reason = found.calls === null ? found.reason : (whyNoHandles() ?? whyPoolTooSmall(pool));
     try {
       if (reason === null && found.calls !== null)
         return {
@@ -69,6 +70,11 @@ function makeReader(socket: Socket, settings: ReceiveSettings, sink: RowsSink): 
   }
   const reader = new MessageReader(socket, pool.pageSizeBytes, PageFiller.of(pool), sink);
   return { reader, engineReason: reason, calls: engine === "dgram" ? null : calls };
+}
+
+/** A row needs two pages; so many must be there when the pool's gate lets a receiver go on. */
+function whyPoolTooSmall({ highPages }: JumboPool): string | null {
+  return highPages >= 2 ? null : "the pool's high watermark is below two pages";
 }
 
 /** Where it is bound. @throws JumboError */

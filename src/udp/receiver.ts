@@ -1,8 +1,7 @@
 import type { Socket } from "node:dgram";
 import { EventEmitter, once } from "node:events";
 import type { AddressInfo } from "node:net";
-import { JumboError } from "../errors.ts";
-import { PendingNext, isThenable } from "../pending-next.ts";
+import { PendingNext, isThenable, modeError } from "../iteration.ts";
 import type { PageGate } from "../pool/page-gate.ts";
 import { UdpBatch } from "./batch.ts";
 import type { DatagramRows } from "./datagram.ts";
@@ -176,6 +175,11 @@ export class UdpReceiver extends EventEmitter<UdpEvents> implements AsyncIterabl
     return isDone;
   }
 
+  /** @internal From the reader. */
+  isReady(): boolean {
+    return !this.#isBusy;
+  }
+
   /** @internal From the reader, and from the socket. */
   failed(error: unknown): void {
     this.#errors++;
@@ -265,7 +269,7 @@ export class UdpReceiver extends EventEmitter<UdpEvents> implements AsyncIterabl
   }
 
   #readOn(): void {
-    if (!this.#isBusy && !this.#isGated && !this.#isClosed) this.#parts?.reader.start();
+    if (!this.#isBusy && !this.#isClosed) this.#parts?.reader.start(!this.#isGated);
   }
 
   #onClose(): void {
@@ -292,8 +296,4 @@ export class UdpReceiver extends EventEmitter<UdpEvents> implements AsyncIterabl
     if (this.#parts === null) throw new Error("a receiver is started before it is handed out");
     return this.#parts;
   }
-}
-
-function modeError(text: string): JumboError {
-  return new JumboError("ERR_JUMBO_RECEIVER_MODE", text);
 }

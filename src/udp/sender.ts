@@ -36,8 +36,10 @@ const PORT_MAX = 65_535;
 const EAGAIN = 11;
 const EINTR = 4;
 const EBADF = 9;
-/** The device under the route cannot do what GSO needs. */
+/** The device under the route cannot do what GSO needs; a segment is longer than what the route takes in one piece. */
 const EIO = 5;
+const EINVAL = 22;
+const EMSGSIZE = 90;
 
 /** Of this thread, between calls. A call that comes while another one iterates what it sends makes its own. */
 let spareVector: SendVector | null = null;
@@ -81,6 +83,7 @@ export class Sender {
    */
   async send(datagrams: Iterable<OutgoingDatagram>, { segmentBytes = 0 }: SendOptions = {}): Promise<void> {
     checkedInteger("segmentBytes", segmentBytes, 0, MESSAGE_BYTES_MAX);
+    if (typeof datagrams?.[Symbol.iterator] !== "function") throw wrong("datagrams must be iterable");
     const round = new Round(this.#calls === null ? null : (spareVector ?? new SendVector()));
     spareVector = null;
     try {
@@ -148,9 +151,9 @@ export class Sender {
 
   /** The kernel does not want this one. */
   #refused(row: Row, outcome: number, round: Round): void {
-    if (outcome === -EIO && row.segmentBytes > 0) {
-      this.#canSegment = false;
-      this.#sendViaNode(row, round);
+    if (row.segmentBytes > 0 && (outcome === -EIO || outcome === -EINVAL || outcome === -EMSGSIZE)) {
+      if (outcome === -EIO) this.#canSegment = false;
+      this.#sendViaNode(row, round); // cut by us, and in fragments if it must be
       return;
     }
     this.#fail(Object.assign(systemError(outcome, "sendmmsg"), { address: row.address, port: row.port }), round);
@@ -220,6 +223,7 @@ function segmentsPerMessage(segmentBytes: number): number {
 
 /** @throws JumboError `ERR_JUMBO_OPTION_INVALID` */
 function checked(datagram: OutgoingDatagram): OutgoingDatagram {
+  if (typeof datagram !== "object" || datagram === null) throw wrong("a datagram must be an object with bytes");
   const { bytes, address, port } = datagram;
   if (!(bytes instanceof Uint8Array)) throw wrong("bytes must be a Uint8Array");
   if ((address === undefined) !== (port === undefined)) throw wrong("address and port come together, or not at all");

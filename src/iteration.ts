@@ -1,3 +1,5 @@
+import { JumboError } from "./errors.ts";
+
 /**
  * The `next()` of an async iteration that waits for its answer: none, or one.
  *
@@ -42,4 +44,9 @@ export class PendingNext<T> {
 /** For what a consumer returns: a promise, of whatever make, means that it is not done yet. */
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
+}
+
+/** The caller iterates what has a callback, or twice. */
+export function modeError(text: string): JumboError {
+  return new JumboError("ERR_JUMBO_RECEIVER_MODE", text);
 }
