@@ -86,7 +86,9 @@ export class MessageEmitter implements RowsSink {
 
   #emit(bytes: Buffer, rinfo: object): void {
     if (this.#reader?.isClosed !== false) return; // a listener has closed the socket: it gets nothing more, as with Node
-    this.#handle.onmessage(bytes.length, this.#handle, bytes, rinfo);
+    const handle = this.#handle;
+    // Each in its own scope: what one listener puts into the context (AsyncLocalStorage.enterWith) is not there for the next.
+    this.#resource.runInAsyncScope(handle.onmessage, handle, bytes.length, handle, bytes, rinfo);
     this.#runTicks();
   }
 

@@ -6,7 +6,7 @@ import type { AccelerateOptions, Acceleration, DgramStats } from "./acceleration
 
 /** Node's, and what is our own. */
 export type Options = SocketOptions & AccelerateOptions;
-export type MessageListener = (message: Buffer, rinfo: RemoteInfo) => void;
+export type MessageListener = (message: Buffer<ArrayBuffer>, rinfo: RemoteInfo) => void;
 
 /** `node:dgram` declares its class without the arguments that its constructor takes. */
 const NodeSocket = dgram.Socket as new (type: SocketType | SocketOptions, listener?: MessageListener) => dgram.Socket;
@@ -24,7 +24,17 @@ export class Socket extends NodeSocket {
     super(type, listener);
     const options = typeof type === "string" ? {} : type;
     const context = new AsyncResource("JUMBO_DGRAM"); // 'message' is emitted in the context in which the socket was made, as Node does it
-    this.once("listening", () => (this.#acceleration = accelerateIn(context, this, options)));
+    // Not by a listener, which everybody could see, and remove: an `emit` of its own until it is bound.
+    const emit = (name: string, ...values: unknown[]): boolean => {
+      if (name === "listening") {
+        Reflect.deleteProperty(this, "emit");
+        this.#acceleration = accelerateIn(context, this, options);
+      }
+      // Of the class it is of, which may be one's own: so not `super`. An emitter's method, whatever its arguments.
+      const inherited = Reflect.get(Object.getPrototypeOf(this) as object, "emit") as (...values: unknown[]) => boolean;
+      return Reflect.apply(inherited, this, [name, ...values]);
+    };
+    Object.defineProperty(this, "emit", { value: emit, configurable: true, writable: true });
   }
 
   /** What was received so far, and how. Before it is bound: nothing, by nobody. */

@@ -30,9 +30,9 @@ const SOCK_DGRAM = 2;
 export type Bell = Watch & {
   /** The descriptor, still a plain socket: give it to a handle, then call {@link become}. Whoever has it closes it. */
   readonly fd: number;
-  /** Turns it into the epoll set. 0 or −errno, with nothing changed but the set gone. Once. */
+  /** Turns it into the epoll set. 0 or −errno: then it is what it was, and the set is gone. Once. */
   readonly become: () => number;
-  /** Closes the descriptor: only when no handle has taken it. */
+  /** Closes both: only when no handle has taken the descriptor. */
   readonly close: () => void;
 };
 
@@ -65,7 +65,10 @@ export function makeBell(): Bell {
     },
     add: (target) => (calls.control(fd, EPOLL_CTL_ADD, target, event) < 0 ? -libc.errno() : 0),
     remove: (target) => void calls.control(fd, EPOLL_CTL_DEL, target, event),
-    close: () => void calls.close(fd),
+    close: () => {
+      calls.close(set);
+      calls.close(fd);
+    },
   };
 }
 

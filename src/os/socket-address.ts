@@ -1,4 +1,4 @@
-import { isIPv4 } from "node:net";
+import { isIPv4, isIPv6 as isIPv6Text } from "node:net";
 import { loadLibc } from "./libc.ts";
 
 /** An address and a port, as `dgram` shows them. */
@@ -75,6 +75,7 @@ export function writeSocketAddress(
   port: number,
   isIPv6: boolean,
 ): number {
+  if (!isIPv4(address) && !(isIPv6 && isIPv6Text(address))) return 0;
   const bytes = new Uint8Array(words.buffer, words.byteOffset + first * 4, SOCKET_ADDRESS_WORDS * 4);
   bytes.fill(0);
   words[first] = isIPv6 ? AF_INET6 : AF_INET;

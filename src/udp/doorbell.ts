@@ -1,25 +1,24 @@
-import { createSocket } from "node:dgram";
-import type { Socket } from "node:dgram";
 import { makeBell } from "../os/epoll.ts";
 import type { Bell } from "../os/epoll.ts";
-import { errorName } from "../os/udp-calls.ts";
-import { handleOf } from "./node-internals.ts";
+import { makeHandle } from "./node-internals.ts";
+import type { UdpHandle } from "./node-internals.ts";
+import { systemError } from "./system-error.ts";
 
 /**
  * Tells, from Node's own event loop, that a descriptor has something to read, without reading it.
  *
- *     packet ──▶ fd ──▶ epoll set (in the place of a dgram socket's descriptor) ──▶ Node's event loop
- *                                                                                         │
+ *     packet ──▶ fd ──▶ epoll set (in the place of a UDP handle's descriptor) ──▶ Node's event loop
+ *                                                                                       │
  *               ring() ◀── onmessage(−ENOTSOCK) ◀── Node tries to read the set, which fails and takes nothing
  *
- * Only what every Node has: a `dgram` handle. So it works in worker threads, keeps the process alive as a socket does, is closed with its
- * thread, and `ring` is called like any callback of Node's (ticks and microtasks run after it). It rings again as long as
- * there is something to read: whoever does not want that {@link mute}s it.
+ * Only what every Node has: a handle as `dgram` uses them. So it works in worker threads, keeps the process alive as a socket does, is closed with
+ * its thread, and `ring` is called like any callback of Node's (ticks and microtasks run after it). It rings again as long as there
+ * is something to read: whoever does not want that {@link mute}s it.
  *
  * Thread: its own. Costs at rest: one descriptor, no system call.
  */
 export class Doorbell {
-  readonly #socket: Socket;
+  readonly #handle: UdpHandle;
   readonly #bell: Bell;
   /** The descriptor that is watched now. */
   #fd = -1;
@@ -28,22 +27,22 @@ export class Doorbell {
   /** Muted at first. @throws Error when there is no descriptor for it, or Node does not take it */
   constructor(ring: () => void) {
     const bell = makeBell();
-    const socket = createSocket("udp4");
-    this.#bell = bell;
-    this.#socket = socket;
-    try {
-      socket.bind({ fd: bell.fd, exclusive: true }); // listens at once: there is nothing to look up
-    } catch (error) {
+    const handle = makeHandle();
+    const opened = handle.open(bell.fd);
+    if (opened < 0) {
       bell.close();
-      throw error;
+      handle.close();
+      throw systemError(opened, "uv_udp_open");
     }
     const outcome = bell.become(); // in the same turn: the event loop has not seen the descriptor yet
-    const handle = handleOf(socket);
-    if (outcome < 0 || handle === null) {
-      socket.close();
-      throw new Error(`dup3 fails: ${errorName(outcome)}`);
+    if (outcome < 0) {
+      handle.close();
+      throw systemError(outcome, "dup3");
     }
+    this.#bell = bell;
+    this.#handle = handle;
     handle.onmessage = ring; // oxlint-disable-line unicorn/prefer-add-event-listener -- a handle is no event target
+    handle.recvStart();
   }
 
   /** Rings while `fd` has something to read. 0 or −errno. */
@@ -63,14 +62,15 @@ export class Doorbell {
 
   /** Whether it keeps the process alive, as it does at first. */
   setRef(isRef: boolean): void {
-    if (isRef) this.#socket.ref();
-    else this.#socket.unref();
+    if (this.#isClosed) return;
+    if (isRef) this.#handle.ref();
+    else this.#handle.unref();
   }
 
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true; // the descriptor's number is somebody else's from here on
     this.#fd = -1;
-    this.#socket.close();
+    this.#handle.close();
   }
 }

@@ -7,6 +7,7 @@ import { Socket, createSocket } from "node:dgram";
 export type UdpHandle = {
   /** Negative when there is none (any more). */
   readonly fd: number;
+  open(fd: number): number;
   recvStart(): number;
   recvStop(): number;
   ref(): void;
@@ -23,25 +24,44 @@ type SocketState = { readonly handle: UdpHandle | null };
 const MAJOR_MIN = 20;
 const MAJOR_MAX = 26;
 
-let reason: string | null | undefined;
+/** Either the class of such handles, or why there is none that we know. */
+type HandlesOrReason = { readonly Handle: new () => UdpHandle } | { readonly Handle: null; readonly reason: string };
+
+let found: HandlesOrReason | undefined;
+
+function handles(): HandlesOrReason {
+  return (found ??= findHandles());
+}
 
 /** Why the handles of `dgram` sockets cannot be used here; null when they can. Looked at once, on a socket of our own. */
 export function whyNoHandles(): string | null {
-  return (reason ??= findReason() ?? "") || null;
+  const known = handles();
+  return known.Handle === null ? known.reason : null;
+}
+
+/** A handle that belongs to no socket. Only when {@link whyNoHandles} is null. */
+export function makeHandle(): UdpHandle {
+  const { Handle } = handles();
+  if (Handle === null) throw new Error("there are no handles that we know");
+  return new Handle();
 }
 
 /** Exported for its test. */
-export function findReason(
+export function findHandles(
   makeSocket: () => object = makeProbe,
   version: string = process.versions.node,
-): string | null {
+): HandlesOrReason {
   const major = Number.parseInt(version, 10);
-  if (!(major >= MAJOR_MIN && major <= MAJOR_MAX)) return `the internals of Node ${version} have not been tested`;
+  const because = (reason: string): HandlesOrReason => ({ Handle: null, reason });
+  if (!(major >= MAJOR_MIN && major <= MAJOR_MAX))
+    return because(`the internals of Node ${version} have not been tested`);
   const probe = makeSocket();
   try {
     const state = stateOf(probe);
-    if (state === null) return `a dgram socket of Node ${version} keeps its state in another way`;
-    return isUdpHandle(state.handle) ? null : `the handle of a dgram socket of Node ${version} is another one`;
+    if (state === null) return because(`a dgram socket of Node ${version} keeps its state in another way`);
+    const { handle } = state;
+    if (!isUdpHandle(handle)) return because(`the handle of a dgram socket of Node ${version} is another one`);
+    return { Handle: handle.constructor as new () => UdpHandle }; // it has made this one
   } finally {
     if (probe instanceof Socket) probe.close();
   }
@@ -64,7 +84,7 @@ function stateOf(socket: object): SocketState | null {
 
 function isUdpHandle(handle: unknown): handle is UdpHandle {
   if (typeof handle !== "object" || handle === null) return false;
-  const methods = ["recvStart", "recvStop", "ref", "unref", "hasRef", "close"];
+  const methods = ["open", "recvStart", "recvStop", "ref", "unref", "hasRef", "close"];
   return "fd" in handle && typeof handle.fd === "number" && methods.every((name) => isMethod(handle, name));
 }
 
