@@ -8,6 +8,12 @@ import { MessageSlab } from "./message-slab.ts";
 type Message = { readonly bytes: Buffer; readonly rinfo: object };
 
 /**
+ * From Node 24 on what a listener puts into the context (`AsyncLocalStorage.enterWith`) is gone when it returns, so each is called in a scope of its
+ * own; before, it stayed with the socket.
+ */
+const HAS_CONTEXT_FRAMES: boolean = Number.parseInt(process.versions.node, 10) >= 24;
+
+/**
  * Emits the datagrams of a batch one by one, through the function that Node itself has put on the socket's handle: so the event, the fields
  * of `rinfo`, block lists and errors are Node's. Between two messages ticks and promise reactions run.
  *
@@ -87,8 +93,9 @@ export class MessageEmitter implements RowsSink {
   #emit(bytes: Buffer, rinfo: object): void {
     if (this.#reader?.isClosed !== false) return; // a listener has closed the socket: it gets nothing more, as with Node
     const handle = this.#handle;
-    // Each in its own scope: what one listener puts into the context (AsyncLocalStorage.enterWith) is not there for the next.
-    this.#resource.runInAsyncScope(handle.onmessage, handle, bytes.length, handle, bytes, rinfo);
+    if (HAS_CONTEXT_FRAMES)
+      this.#resource.runInAsyncScope(handle.onmessage, handle, bytes.length, handle, bytes, rinfo);
+    else handle.onmessage(bytes.length, handle, bytes, rinfo);
     this.#runTicks();
   }
 
