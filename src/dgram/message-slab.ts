@@ -1,4 +1,5 @@
 import { markAsUntransferable } from "node:worker_threads";
+import { copyBytes } from "../memory/copy-bytes.ts";
 
 /** The most that one kept message can pin: what a super-datagram has. */
 const SLAB_BYTES_MAX = 65_536;
@@ -38,7 +39,7 @@ export class MessageSlab {
     const start = this.#used;
     this.#used += length;
     this.#expectedBytes -= length;
-    bytes.copy(this.#slab, start);
+    copyBytes(bytes, this.#slab, start);
     return this.#slab.subarray(start, this.#used);
   }
 }

@@ -1,4 +1,5 @@
 import { JumboError } from "../errors.ts";
+import { copyBytes } from "../memory/copy-bytes.ts";
 import type { Mbuf } from "../mbuf/mbuf.ts";
 import type { SocketAddress } from "../os/socket-address.ts";
 import type { HeldLedger } from "./held-ledger.ts";
@@ -228,7 +229,7 @@ export class HeldDatagram {
 
 function copyOf(bytes: Buffer): Buffer<ArrayBuffer> {
   const target = Buffer.allocUnsafeSlow(bytes.length);
-  bytes.copy(target);
+  copyBytes(bytes, target, 0);
   return target;
 }
 
