@@ -1,5 +1,5 @@
 /**
- * What reading a field costs: a cursor on a chain beside Buffer's own methods on the same bytes in one piece, and beside `bl`.
+ * What reading a field costs: a cursor on a chain beside Buffer's and DataView's methods on the same bytes in one piece, and beside `bl`.
  */
 import process from "node:process";
 import { alternate, runChild } from "./alternate.ts";
@@ -18,6 +18,7 @@ const BASELINE = "Buffer, in one piece";
 /** Heading of the row, candidate, bytes of a segment (0: all in one). */
 const WAYS: readonly (readonly [name: string, candidate: string, segmentBytes: number])[] = [
   [BASELINE, "buffer", 0],
+  ["DataView, in one piece", "dataView", 0],
   ["jumbo, one segment", "jumbo", 0],
   ["jumbo, segments of 4096", "jumbo", 4096],
   ["jumbo, of 1400", "jumbo", 1400],

@@ -40,6 +40,7 @@ export class MbufChain implements Iterable<Buffer>, AsyncIterable<Buffer> {
     return this.#live().count;
   }
 
+  /** True from the release on, when every other use throws. */
   get isReleased(): boolean {
     return this.#deque.isReleased;
   }
@@ -160,14 +161,14 @@ export class MbufChain implements Iterable<Buffer>, AsyncIterable<Buffer> {
     return bytes < 0 ? this.trimEnd(-bytes) : this.trimStart(bytes);
   }
 
-  /** @throws JumboError `ERR_JUMBO_CHAIN_RANGE` when `bytes` is no count */
+  /** Lets the first `bytes` bytes go, at most all. @throws JumboError `ERR_JUMBO_CHAIN_RANGE` when `bytes` is no count */
   trimStart(bytes: number): this {
     const deque = this.#live();
     letGo(deque.dropFront(wholeBytes("bytes", bytes, Number.MAX_SAFE_INTEGER)));
     return this;
   }
 
-  /** @throws JumboError `ERR_JUMBO_CHAIN_RANGE` when `bytes` is no count */
+  /** Lets the last `bytes` bytes go, at most all. @throws JumboError `ERR_JUMBO_CHAIN_RANGE` when `bytes` is no count */
   trimEnd(bytes: number): this {
     const deque = this.#live();
     letGo(deque.dropBack(wholeBytes("bytes", bytes, Number.MAX_SAFE_INTEGER)));
@@ -206,7 +207,9 @@ export class MbufChain implements Iterable<Buffer>, AsyncIterable<Buffer> {
   /** A view of each segment, for `writev`: no copy. They are good for as long as the chain keeps these bytes. */
   segments(): Buffer[] {
     const deque = this.#live();
-    return Array.from({ length: deque.count }, (_, index) => deque.get(deque.first + index)!.bytes);
+    const views: Buffer[] = [];
+    for (let serial = deque.first; serial < deque.end; serial++) views.push(deque.get(serial)!.bytes);
+    return views;
   }
 
   /** The {@link segments}, one by one. */
@@ -263,6 +266,7 @@ export class MbufChain implements Iterable<Buffer>, AsyncIterable<Buffer> {
   release(): void {
     const deque = this.#live();
     deque.isReleased = true;
+    deque.changes++; // its cursors look, also when it is empty
     letGo(deque.dropFront(deque.lengthBytes));
   }
 

@@ -74,6 +74,15 @@ export class CursorPlace {
     return at;
   }
 
+  /** Passes `bytes` bytes without looking at them. @throws JumboError as {@link take} */
+  pass(bytes: number): void {
+    if (this.#end - this.#at >= bytes && this.deque.changes === this.#changesSeen) this.#at += bytes;
+    else {
+      this.need(bytes);
+      this.enter(this.at + bytes);
+    }
+  }
+
   /** Looks at the next `bytes` bytes, at most {@link SCRATCH_BYTES}, without passing them. @returns how many there are */
   reach(bytes: number): number {
     const at = this.#freshen(0);

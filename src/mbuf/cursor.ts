@@ -48,102 +48,119 @@ export class Cursor {
 
   /** Moves on by `bytes`. @returns this cursor */
   skip(bytes: number): this {
-    this.#place.need(wholeBytes("bytes", bytes, Number.MAX_SAFE_INTEGER));
-    this.#place.enter(this.#place.at + bytes);
+    this.#place.pass(wholeBytes("bytes", bytes, Number.MAX_SAFE_INTEGER));
     return this;
   }
 
+  /** 8 bits, unsigned. */
   readUInt8(): number {
     const at = this.#place.take(1);
     return this.#place.view.getUint8(at);
   }
 
+  /** 8 bits, signed. */
   readInt8(): number {
     const at = this.#place.take(1);
     return this.#place.view.getInt8(at);
   }
 
+  /** 16 bits, unsigned, big endian. */
   readUInt16BE(): number {
     const at = this.#place.take(2);
     return this.#place.view.getUint16(at);
   }
 
+  /** 16 bits, unsigned, little endian. */
   readUInt16LE(): number {
     const at = this.#place.take(2);
     return this.#place.view.getUint16(at, true);
   }
 
+  /** 16 bits, signed, big endian. */
   readInt16BE(): number {
     const at = this.#place.take(2);
     return this.#place.view.getInt16(at);
   }
 
+  /** 16 bits, signed, little endian. */
   readInt16LE(): number {
     const at = this.#place.take(2);
     return this.#place.view.getInt16(at, true);
   }
 
+  /** 32 bits, unsigned, big endian. */
   readUInt32BE(): number {
     const at = this.#place.take(4);
     return this.#place.view.getUint32(at);
   }
 
+  /** 32 bits, unsigned, little endian. */
   readUInt32LE(): number {
     const at = this.#place.take(4);
     return this.#place.view.getUint32(at, true);
   }
 
+  /** 32 bits, signed, big endian. */
   readInt32BE(): number {
     const at = this.#place.take(4);
     return this.#place.view.getInt32(at);
   }
 
+  /** 32 bits, signed, little endian. */
   readInt32LE(): number {
     const at = this.#place.take(4);
     return this.#place.view.getInt32(at, true);
   }
 
+  /** 64 bits, unsigned, big endian. */
   readBigUInt64BE(): bigint {
     const at = this.#place.take(8);
     return this.#place.view.getBigUint64(at);
   }
 
+  /** 64 bits, unsigned, little endian. */
   readBigUInt64LE(): bigint {
     const at = this.#place.take(8);
     return this.#place.view.getBigUint64(at, true);
   }
 
+  /** 64 bits, signed, big endian. */
   readBigInt64BE(): bigint {
     const at = this.#place.take(8);
     return this.#place.view.getBigInt64(at);
   }
 
+  /** 64 bits, signed, little endian. */
   readBigInt64LE(): bigint {
     const at = this.#place.take(8);
     return this.#place.view.getBigInt64(at, true);
   }
 
+  /** 32 bits, floating, big endian. */
   readFloatBE(): number {
     const at = this.#place.take(4);
     return this.#place.view.getFloat32(at);
   }
 
+  /** 32 bits, floating, little endian. */
   readFloatLE(): number {
     const at = this.#place.take(4);
     return this.#place.view.getFloat32(at, true);
   }
 
+  /** 64 bits, floating, big endian. */
   readDoubleBE(): number {
     const at = this.#place.take(8);
     return this.#place.view.getFloat64(at);
   }
 
+  /** 64 bits, floating, little endian. */
   readDoubleLE(): number {
     const at = this.#place.take(8);
     return this.#place.view.getFloat64(at, true);
   }
 
-  /** A whole number of 1 to 6 bytes. */
+  /** 1 to 6 bytes, unsigned, big endian. */
   readUIntBE(byteLength: number): number {
     const start = this.#place.take(integerBytes(byteLength));
     let value = 0;
@@ -151,6 +168,7 @@ export class Cursor {
     return value;
   }
 
+  /** 1 to 6 bytes, unsigned, little endian. */
   readUIntLE(byteLength: number): number {
     const start = this.#place.take(integerBytes(byteLength));
     let value = 0;
@@ -158,10 +176,12 @@ export class Cursor {
     return value;
   }
 
+  /** 1 to 6 bytes, signed, big endian. */
   readIntBE(byteLength: number): number {
     return signed(this.readUIntBE(byteLength), byteLength);
   }
 
+  /** 1 to 6 bytes, signed, little endian. */
   readIntLE(byteLength: number): number {
     return signed(this.readUIntLE(byteLength), byteLength);
   }
@@ -184,7 +204,7 @@ export class Cursor {
     const place = this.#place;
     place.need(wholeBytes("bytes", bytes, Number.MAX_SAFE_INTEGER));
     const text = place.textInReach(bytes, encoding) ?? this.#copy(Buffer.allocUnsafe(bytes)).toString(encoding);
-    place.enter(place.at + bytes);
+    place.pass(bytes);
     return text;
   }
 
@@ -192,7 +212,7 @@ export class Cursor {
   readBytes(bytes: number): Buffer<ArrayBuffer> {
     this.#place.need(wholeBytes("bytes", bytes, Number.MAX_SAFE_INTEGER));
     const copy = this.#copy(Buffer.allocUnsafeSlow(bytes));
-    this.#place.enter(this.#place.at + bytes);
+    this.#place.pass(bytes);
     return copy;
   }
 
@@ -210,7 +230,7 @@ export class Cursor {
     const end = find(place.deque, needle, place.at);
     if (end === null) return null;
     const text = this.readString(end - place.at, encoding);
-    place.enter(place.at + needle.length);
+    place.pass(needle.length);
     return text;
   }
 

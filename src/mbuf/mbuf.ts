@@ -50,10 +50,17 @@ export class Mbuf {
    * What the routine throws surfaces from the release; the bytes count as freed.
    * @throws JumboError `ERR_JUMBO_OPTION_INVALID`
    */
-  static external<Bytes extends Uint8Array, Args = undefined>(
+  static external<Bytes extends Uint8Array>(bytes: Bytes, freeRoutine: (storage: Bytes) => void): Mbuf;
+  /** The same with `args` for the routine. */
+  static external<Bytes extends Uint8Array, Args>(
     bytes: Bytes,
-    freeRoutine: (storage: Bytes, args: Args | undefined) => void,
-    args?: Args,
+    freeRoutine: (storage: Bytes, args: Args) => void,
+    args: Args,
+  ): Mbuf;
+  static external<Bytes extends Uint8Array>(
+    bytes: Bytes,
+    freeRoutine: (storage: Bytes, args?: unknown) => void,
+    args?: unknown,
   ): Mbuf {
     if (!(bytes instanceof Uint8Array))
       throw new JumboError("ERR_JUMBO_OPTION_INVALID", `bytes must be a Uint8Array, not ${String(bytes)}`);

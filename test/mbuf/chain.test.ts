@@ -15,6 +15,7 @@ import { receive } from "../../src/tcp/index.ts";
 import { withCode } from "../pool/with-code.ts";
 import { poolFor } from "../support/at-rest.ts";
 import { isPattern, pattern } from "../support/pattern.ts";
+import { Random } from "../support/random.ts";
 import { socketPair } from "../support/sockets.ts";
 
 /** A chain of external mbufs, one for each text, and the texts whose storage was freed. */
@@ -22,7 +23,7 @@ function chainOf(...texts: string[]): { readonly chain: MbufChain; readonly free
   const freed: string[] = [];
   const chain = new MbufChain();
   for (const text of texts) {
-    const mbuf = Mbuf.external(Buffer.from(text), (_bytes, name) => freed.push(String(name)), text);
+    const mbuf = Mbuf.external(Buffer.from(text), (_bytes, name) => freed.push(name), text);
     chain.append(mbuf);
     mbuf.release();
   }
@@ -226,6 +227,47 @@ describe("room", () => {
   });
 });
 
+test("indexOf finds in thousands of tiny segments what Buffer finds, wherever it begins and ends", () => {
+  const random = new Random(27);
+  const bytes = Buffer.from(Array.from({ length: 6000 }, () => (random.chance(0.1) ? 98 : 97))); // mostly "a"
+  using chain = new MbufChain();
+  for (let at = 0; at < bytes.length;) {
+    const length = random.int(1, 3);
+    const mbuf = Mbuf.external(Buffer.from(bytes.subarray(at, at + length)), () => {});
+    chain.append(mbuf);
+    mbuf.release();
+    at += length;
+  }
+  assert(chain.segmentCount > 2000);
+  for (let i = 0; i < 1000; i++) {
+    const start = random.int(0, bytes.length - 1);
+    const needle = bytes.subarray(start, start + random.pick([1, 2, 30, 100, 600]));
+    const from = random.pick([0, start, Math.max(0, start - 1100), -random.int(1, bytes.length)]);
+    assert.equal(chain.indexOf(needle, from), bytes.indexOf(needle, from));
+  }
+  assert.equal(chain.indexOf("c"), -1);
+  assert.equal(chain.indexOf(98, 10), bytes.indexOf(98, 10));
+  assert.equal(chain.indexOf("", 10), 10);
+});
+
+test("case 27, before the next read: headers pulled up out of a payload page leave it, from no page boundary on", (t) => {
+  const pool = poolFor(t, { pageSizeBytes: 4096 });
+  const page = pool.alloc();
+  assert(page !== null);
+  pattern(14, 4096).copy(page.bytes);
+  const payload = Mbuf.external(page.bytes, () => page.release());
+  using chain = new MbufChain().append(pattern(0, 14)).append(payload);
+  const before = chain.segments().at(-1);
+  assert.equal(before?.byteOffset, payload.bytes.byteOffset, "it starts with the page");
+  const headers = chain.pullup(54);
+  assert(headers !== null && isPattern(headers, 0));
+  const rest = chain.segments().at(-1);
+  assert.equal(rest?.byteOffset, payload.bytes.byteOffset + 40, "it does not any more: a flip is out of the question");
+  assert.equal(rest.length, 4056);
+  assert(isPattern(chain.toBuffer(), 0));
+  payload.release();
+});
+
 describe("iterating and streaming", () => {
   test("for … of shows the segments where they are, and keeps them", () => {
     const { chain, freed } = chainOf("abc", "def");
@@ -339,4 +381,43 @@ test("what a receiver lends is kept in a chain, fields are read from it, and wha
     assert.equal(cursor.offset, 0);
   }
   assert(pool.stats().inUse < inUse / 2, "pages that were read are back");
+});
+
+test("messages with their length in front, as the README takes them from a socket", async (t) => {
+  const pool = poolFor(t, { pageSizeBytes: 4096 });
+  using chain = new MbufChain();
+  const cursor = chain.cursor();
+  const messages: MbufChain[] = [];
+  const { near, far } = await socketPair(t, (socket) => {
+    receive(socket, { pool }, (m) => {
+      chain.append(m);
+      while (cursor.remainingBytes >= 4) {
+        const length = cursor.readUInt32BE();
+        if (cursor.remainingBytes < length) {
+          cursor.seek(0);
+          break;
+        }
+        messages.push(chain.copyRange(cursor.offset, length));
+        chain.trimStart(cursor.skip(length).offset);
+      }
+    });
+  });
+  const lengths = Array.from({ length: 200 }, (_, i) => (i * 337) % 5000);
+  const ended = once(near, "end");
+  for (const [i, length] of lengths.entries()) {
+    const header = Buffer.alloc(4);
+    header.writeUInt32BE(length);
+    far.write(Buffer.concat([header, pattern(i, length)]));
+  }
+  far.end();
+  await ended;
+  assert.equal(chain.lengthBytes, 0);
+  assert.deepEqual(
+    messages.map((message) => message.lengthBytes),
+    lengths,
+  );
+  for (const [i, message] of messages.entries()) {
+    assert(isPattern(message.toBuffer(), i));
+    message.release();
+  }
 });

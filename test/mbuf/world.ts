@@ -148,9 +148,9 @@ const prependMbuf = fc.tuple(which, which, length).map(([choice, choiceOfMbuf, s
 const appendNeighbours = fc.tuple(which, length, length).map(([choice, size, sizeNext]) =>
   step(`append(two mbufs side by side, ${size} and ${sizeNext})`, (world) => {
     const target = world.pick(choice);
-    const storage = new CountedStorage(world.fresh(size + sizeNext + 1));
+    const storage = new CountedStorage(world.fresh(3 + size + sizeNext + 3));
     world.storages.push(storage);
-    const pieces = [storage.mbuf(0, size), storage.mbuf(size, sizeNext)];
+    const pieces = [storage.mbuf(3, size), storage.mbuf(3 + size, sizeNext)];
     storage.release();
     for (const mbuf of pieces) {
       target.chain.append(mbuf);
