@@ -27,6 +27,8 @@ export type DgramStats = {
   readonly bytes: number;
   /** What the kernel dropped, as it counts: a super-datagram is one. */
   readonly kernelDrops: number;
+  /** Pages in use now, by all accelerated sockets of this thread: 0 at rest. */
+  readonly pagesInUse: number;
 };
 
 export type Acceleration = {
@@ -109,6 +111,7 @@ export function accelerateIn(resource: AsyncResource, socket: Socket, { gro }: A
       engineReason: null,
       ...counted(reader.counts, { isOn: reason === null, reason }),
       kernelDrops: reader.kernelDrops(),
+      pagesInUse: pool.stats().inUse,
     }),
   };
 }
@@ -123,14 +126,14 @@ function whyNoGro(gro: boolean | undefined): string | null {
 function counted(
   { reads, wakeups, batches, datagrams, bytes, superDatagrams }: ReaderCounts,
   gro: Omit<GroStats, "superDatagrams">,
-): Omit<DgramStats, "engine" | "engineReason" | "kernelDrops"> {
+): Omit<DgramStats, "engine" | "engineReason" | "kernelDrops" | "pagesInUse"> {
   return { gro: { ...gro, superDatagrams }, reads, wakeups, batches, datagrams, bytes };
 }
 
 /** The statistics of a socket that Node reads itself. */
 export function onNodesPath(reason: string): Acceleration {
   const gro = { isOn: false, reason, superDatagrams: 0 };
-  const counters = { reads: 0, wakeups: 0, batches: 0, datagrams: 0, bytes: 0, kernelDrops: 0 };
+  const counters = { reads: 0, wakeups: 0, batches: 0, datagrams: 0, bytes: 0, kernelDrops: 0, pagesInUse: 0 };
   return { stats: () => ({ engine: "dgram", engineReason: reason, gro, ...counters }) };
 }
 

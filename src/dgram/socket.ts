@@ -1,7 +1,7 @@
 import { AsyncResource } from "node:async_hooks";
 import dgram from "node:dgram";
 import type { RemoteInfo, SocketOptions, SocketType } from "node:dgram";
-import { accelerateIn } from "./acceleration.ts";
+import { accelerateIn, onNodesPath } from "./acceleration.ts";
 import type { AccelerateOptions, Acceleration, DgramStats } from "./acceleration.ts";
 
 /** Node's, and what is our own. */
@@ -39,21 +39,11 @@ export class Socket extends NodeSocket {
 
   /** What was received so far, and how. Before it is bound: nothing, by nobody. */
   stats(): DgramStats {
-    return this.#acceleration?.stats() ?? NOT_BOUND;
+    return (this.#acceleration ?? NOT_BOUND).stats();
   }
 }
 
-const NOT_BOUND: DgramStats = {
-  engine: "dgram",
-  engineReason: "the socket is not bound",
-  gro: { isOn: false, reason: "the socket is not bound", superDatagrams: 0 },
-  reads: 0,
-  wakeups: 0,
-  batches: 0,
-  datagrams: 0,
-  bytes: 0,
-  kernelDrops: 0,
-};
+const NOT_BOUND: Acceleration = onNodesPath("the socket is not bound");
 
 /** As `dgram.createSocket`: the same arguments, the same errors. */
 export function createSocket(type: SocketType | Options, listener?: MessageListener): Socket {

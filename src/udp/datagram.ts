@@ -198,6 +198,15 @@ export class HeldDatagram {
     return this.#mbuf.bytes;
   }
 
+  /**
+   * The same bytes as an mbuf, to be put into a chain, which takes a hold of its own. Let go by {@link release} here, not there.
+   * @throws JumboError `ERR_JUMBO_MBUF_RELEASED`
+   */
+  get mbuf(): Mbuf {
+    if (this.#isReleased) throw released();
+    return this.#mbuf;
+  }
+
   get isReleased(): boolean {
     return this.#isReleased;
   }
