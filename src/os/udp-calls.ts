@@ -12,6 +12,8 @@ export type UdpCalls = {
   readonly receive: (fd: number, vectorAddress: number, count: number) => number;
   /** sendmmsg(2), not blocking. How many messages went; −errno when the first one did not. */
   readonly send: (fd: number, vectorAddress: number, count: number) => number;
+  /** True when a datagram could be sent at once. */
+  readonly isWritable: (fd: number) => boolean;
   /** Blocks this thread for so many microseconds, and the system's slack (some 50) on top. */
   readonly sleep: (microseconds: number) => void;
   /** setsockopt(2) with an int. 0 or −errno. */
@@ -34,6 +36,7 @@ export const UDP_GRO = 104;
 export const IPPROTO_IPV6 = 41;
 export const IPV6_RECVPKTINFO = 49;
 export const IPV6_RECVTCLASS = 66;
+const POLLOUT = 4;
 const MSG_TRUNC = 0x20;
 const MSG_DONTWAIT = 0x40;
 
@@ -52,13 +55,19 @@ function load(): UdpCallsOrReason {
   const sendmmsg = func("int sendmmsg(int fd, uintptr_t vector, unsigned int count, int flags)");
   const setsockopt = func("int setsockopt(int fd, int level, int name, const void *value, unsigned int length)");
   const getsockopt = func("int getsockopt(int fd, int level, int name, void *value, void *length)");
+  const poll = func("int poll(void *descriptors, unsigned long count, int timeout)");
   const usleep = func("int usleep(unsigned int microseconds)");
   // Off V8's heap, and referenced by the closures below for as long as they are.
-  const int = new Int32Array(new ArrayBuffer(128), 0, 1);
+  const int = new Int32Array(new ArrayBuffer(128), 0, 2);
   const result = (value: number): number => (value < 0 ? -errno() : value);
   const calls: UdpCalls = {
     receive: (fd, vector, count) => result(recvmmsg(fd, vector, count, MSG_DONTWAIT | MSG_TRUNC, 0) as number),
     send: (fd, vector, count) => result(sendmmsg(fd, vector, count, MSG_DONTWAIT) as number),
+    isWritable: (fd) => {
+      int[0] = fd; // struct pollfd: int fd, short events, short revents
+      int[1] = POLLOUT;
+      return (poll(int, 1, 0) as number) === 1 && (int[1] ?? 0) >> 16 !== 0;
+    },
     sleep: (microseconds) => void usleep(microseconds),
     setOption: (fd, level, name, value) => {
       int[0] = value;

@@ -1,5 +1,5 @@
 import type { Socket } from "node:dgram";
-import { SOL_SOCKET, SO_MEMINFO } from "../os/udp-calls.ts";
+import { IPPROTO_UDP, SOL_SOCKET, SO_MEMINFO, UDP_GRO } from "../os/udp-calls.ts";
 import type { UdpCalls } from "../os/udp-calls.ts";
 import type { JumboPool } from "../pool/pool.ts";
 import { Doorbell } from "./doorbell.ts";
@@ -19,6 +19,8 @@ const ROWS_MIN = 4;
 const LOAD_DATAGRAMS = 4;
 /** A read that brought more does not linger: while it sleeps the kernel's buffer, 208 KiB by default, would run over. */
 const LINGER_BYTES_MAX = 65_536;
+/** What comes while a socket is retired is not waited for for ever. */
+const RETIRING_READS_MAX = 1000;
 const EAGAIN = 11;
 const EINTR = 4;
 /** Of the numbers that SO_MEMINFO tells: SK_MEMINFO_DROPS, <linux/sock_diag.h>. */
@@ -61,6 +63,9 @@ export class MmsgReader implements UdpReader {
   readonly #coalesceMicroseconds: number;
   #isStopped = false;
   #isClosed = false;
+  #isConnected = false;
+  /** Node reads the socket again, itself. */
+  isRetired = false;
   /** Datagrams that the turn before this one brought. */
   #broughtBefore = 0;
   /** Rows to arm for the next read: follows what came. */
@@ -85,7 +90,12 @@ export class MmsgReader implements UdpReader {
     }
     this.#doorbell.setRef(handle.hasRef());
     handle.recvStop();
-    followHandle(handle, { setRef: (isRef) => this.#doorbell.setRef(isRef), beforeClose: () => this.close() });
+    followHandle(handle, {
+      setRef: (isRef) => this.#doorbell.setRef(isRef),
+      beforeClose: () => this.close(),
+      beforeConnect: () => this.#connecting(),
+      maySend: () => !this.#isConnected || this.isRetired || calls.isWritable(handle.fd),
+    });
   }
 
   kernelDrops(): number {
@@ -105,6 +115,7 @@ export class MmsgReader implements UdpReader {
   start(mayRead: boolean): void {
     if (!mayRead || this.#isClosed || this.#handle.fd < 0) return;
     this.#isStopped = false;
+    if (this.isRetired) return void this.#handle.recvStart();
     const outcome = this.#doorbell.watch(this.#handle.fd);
     if (outcome < 0) this.#sink.failed(systemError(outcome, "epoll_ctl"));
   }
@@ -119,6 +130,29 @@ export class MmsgReader implements UdpReader {
     this.#isClosed = true;
     if (MmsgReader.#lastRung === this) MmsgReader.#lastRung = null;
     this.#doorbell.close();
+  }
+
+  /**
+   * Gives the socket back to Node, with what the kernel has by now handed to the sink.
+   * Node must be able to read a connected socket: see {@link RowsSink.connecting}.
+   */
+  retire(): void {
+    if (this.isRetired || this.#isClosed) return;
+    this.#calls.setOption(this.#handle.fd, IPPROTO_UDP, UDP_GRO, 0); // Node cannot cut
+    for (let reads = 0; reads < RETIRING_READS_MAX; reads++) {
+      const { datagrams } = this.counts;
+      this.#ring();
+      if (this.counts.datagrams === datagrams) break;
+    }
+    this.isRetired = true;
+    this.#doorbell.close();
+    if (!this.#isStopped) this.#handle.recvStart();
+  }
+
+  /** From here on the kernel tells of ICMP errors. */
+  #connecting(): void {
+    this.#isConnected = true;
+    this.#sink.connecting();
   }
 
   #ring(): void {

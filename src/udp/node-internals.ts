@@ -14,6 +14,10 @@ export type UdpHandle = {
   unref(): void;
   hasRef(): boolean;
   close(callback?: () => void): void;
+  connect(address: string, port: number): number;
+  connect6(address: string, port: number): number;
+  send(...values: unknown[]): number;
+  send6(...values: unknown[]): number;
   /** What Node calls when it has read a message, or with −errno in `status`. Delivers it to the socket. */
   onmessage: (status: number, handle: UdpHandle, bytes?: Buffer, rinfo?: object) => void;
 };
@@ -84,7 +88,19 @@ function stateOf(socket: object): SocketState | null {
 
 function isUdpHandle(handle: unknown): handle is UdpHandle {
   if (typeof handle !== "object" || handle === null) return false;
-  const methods = ["open", "recvStart", "recvStop", "ref", "unref", "hasRef", "close"];
+  const methods = [
+    "open",
+    "recvStart",
+    "recvStop",
+    "ref",
+    "unref",
+    "hasRef",
+    "close",
+    "connect",
+    "connect6",
+    "send",
+    "send6",
+  ];
   return "fd" in handle && typeof handle.fd === "number" && methods.every((name) => isMethod(handle, name));
 }
 

@@ -121,6 +121,7 @@ export class Sender {
     if (vector.count === SEND_ROWS) this.#flush(round);
     if (!vector.add(row.bytes, row.address, row.port, this.#isIPv6, row.segmentBytes)) return false;
     round.rows.push(row);
+    if (vector.isUrgent) this.#flush(round);
     return true;
   }
 
