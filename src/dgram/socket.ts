@@ -27,7 +27,8 @@ export class Socket extends NodeSocket {
     // Not by a listener, which everybody could see, and remove: an `emit` of its own until it is bound.
     const emit = (name: string, ...values: unknown[]): boolean => {
       if (name === "listening") {
-        Reflect.deleteProperty(this, "emit");
+        // Not what somebody else has put over it since.
+        if (Object.getOwnPropertyDescriptor(this, "emit")?.value === emit) Reflect.deleteProperty(this, "emit");
         this.#acceleration = accelerateIn(context, this, options);
       }
       // Of the class it is of, which may be one's own: so not `super`. An emitter's method, whatever its arguments.

@@ -1,4 +1,5 @@
 import { getSystemErrorName } from "node:util";
+import { addressOf } from "./address-of.ts";
 import { loadLibc } from "./libc.ts";
 
 /** The system calls that receive and send many datagrams at a time. Addresses are numbers: see `address-of.ts`. */
@@ -18,6 +19,8 @@ export type UdpCalls = {
   readonly sleep: (microseconds: number) => void;
   /** setsockopt(2) with an int. 0 or −errno. */
   readonly setOption: (fd: number, level: number, name: number, value: number) => number;
+  /** setsockopt(2) with a structure. 0 or −errno. */
+  readonly setOptionBytes: (fd: number, level: number, name: number, value: Uint8Array) => number;
   /** getsockopt(2) into `value`, as much as there is room. How many bytes, or −errno. */
   readonly getOption: (fd: number, level: number, name: number, value: Uint8Array) => number;
 };
@@ -26,6 +29,8 @@ export type UdpCallsOrReason = { readonly calls: UdpCalls } | { readonly calls: 
 
 // From <asm-generic/socket.h>, <netinet/in.h>, <netinet/udp.h>, <linux/in6.h>; the same on x86-64 and arm64.
 export const SOL_SOCKET = 1;
+export const SO_ATTACH_FILTER = 26;
+export const SO_DETACH_FILTER = 27;
 export const SO_MEMINFO = 55;
 export const IPPROTO_IP = 0;
 export const IP_PKTINFO = 8;
@@ -73,6 +78,7 @@ function load(): UdpCallsOrReason {
       int[0] = value;
       return result(setsockopt(fd, level, name, int, 4) as number);
     },
+    setOptionBytes: (fd, level, name, value) => result(setsockopt(fd, level, name, value, value.length) as number),
     getOption: (fd, level, name, value) => {
       int[0] = value.length;
       const outcome = result(getsockopt(fd, level, name, value, int) as number);
@@ -85,9 +91,11 @@ function load(): UdpCallsOrReason {
 
 /** A sandbox may forbid the call: then it says so, or kills us, also when there is no such descriptor. */
 function whyForbidden({ receive, send }: UdpCalls): string | null {
+  const row = new Uint8Array(new ArrayBuffer(128)); // of zeros: musl looks at it before it asks the kernel
+  const at = addressOf(row);
   for (const [name, outcome] of [
-    ["recvmmsg", receive(-1, 0, 0)],
-    ["sendmmsg", send(-1, 0, 0)],
+    ["recvmmsg", receive(-1, at, 1)],
+    ["sendmmsg", send(-1, at, 1)],
   ] as const) {
     if (outcome !== -EBADF) return `${name} is forbidden here: ${errorName(outcome)}`;
   }

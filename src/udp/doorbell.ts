@@ -1,4 +1,4 @@
-import { makeBell } from "../os/epoll.ts";
+import { becomeBell } from "../os/epoll.ts";
 import type { Bell } from "../os/epoll.ts";
 import { makeHandle } from "./node-internals.ts";
 import type { UdpHandle } from "./node-internals.ts";
@@ -26,20 +26,16 @@ export class Doorbell {
 
   /** Muted at first. @throws Error when there is no descriptor for it, or Node does not take it */
   constructor(ring: () => void) {
-    const bell = makeBell();
     const handle = makeHandle();
-    const opened = handle.open(bell.fd);
-    if (opened < 0) {
-      bell.close();
+    // A socket of Node's own, closed with its thread whatever happens: the descriptor that the set takes the place of.
+    const bound = handle.bind("0.0.0.0", 0, 0);
+    try {
+      if (bound < 0) throw systemError(bound, "bind");
+      this.#bell = becomeBell(handle.fd); // in the same turn: the event loop has not seen the descriptor yet
+    } catch (error) {
       handle.close();
-      throw systemError(opened, "uv_udp_open");
+      throw error;
     }
-    const outcome = bell.become(); // in the same turn: the event loop has not seen the descriptor yet
-    if (outcome < 0) {
-      handle.close();
-      throw systemError(outcome, "dup3");
-    }
-    this.#bell = bell;
     this.#handle = handle;
     handle.onmessage = ring; // oxlint-disable-line unicorn/prefer-add-event-listener -- a handle is no event target
     handle.recvStart();

@@ -3,7 +3,7 @@ import type { Mbuf } from "../mbuf/mbuf.ts";
 import type { PageFiller } from "../mbuf/page-filler.ts";
 import { MessageRows } from "./message-rows.ts";
 import { followHandle } from "./handle-hooks.ts";
-import { handleOf, whyNoHandles } from "./node-internals.ts";
+import { handleOf, isConnected, whyNoHandles } from "./node-internals.ts";
 import type { UdpHandle } from "./node-internals.ts";
 import { noCounts } from "./reader.ts";
 import type { ReaderCounts, RowsSink, UdpReader } from "./reader.ts";
@@ -138,14 +138,5 @@ export class MessageReader implements UdpReader {
     } finally {
       if (isDone) rows.giveBack();
     }
-  }
-}
-
-function isConnected(socket: Socket): boolean {
-  try {
-    socket.remoteAddress();
-    return true;
-  } catch {
-    return false;
   }
 }

@@ -7,7 +7,7 @@ import { Socket, createSocket } from "node:dgram";
 export type UdpHandle = {
   /** Negative when there is none (any more). */
   readonly fd: number;
-  open(fd: number): number;
+  bind(address: string, port: number, flags: number): number;
   recvStart(): number;
   recvStop(): number;
   ref(): void;
@@ -115,4 +115,14 @@ function isMethod(object: object, name: string): boolean {
 export function findRunTicks(): (() => void) | null {
   const found: unknown = Reflect.get(process, "_tickCallback");
   return typeof found === "function" ? (found as () => void) : null; // checked to be a function; it takes nothing
+}
+
+/** Public API, but it answers by throwing. */
+export function isConnected(socket: Socket): boolean {
+  try {
+    socket.remoteAddress();
+    return true;
+  } catch {
+    return false;
+  }
 }
