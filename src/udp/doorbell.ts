@@ -26,23 +26,8 @@ export class Doorbell {
 
   /** Muted at first. @throws Error when there is no descriptor for it, or Node does not take it */
   constructor(ring: () => void) {
-    const bell = makeBell();
-    const handle = makeHandle();
-    const opened = handle.open(bell.fd);
-    if (opened < 0) {
-      bell.close();
-      handle.close();
-      throw systemError(opened, "uv_udp_open");
-    }
-    const outcome = bell.become(); // in the same turn: the event loop has not seen the descriptor yet
-    if (outcome < 0) {
-      handle.close();
-      throw systemError(outcome, "dup3");
-    }
-    this.#bell = bell;
-    this.#handle = handle;
-    handle.onmessage = ring; // oxlint-disable-line unicorn/prefer-add-event-listener -- a handle is no event target
-    handle.recvStart();
+    this.#bell = makeBell();
+    this.#handle = hangBell(this.#bell, ring);
   }
 
   /** Rings while `fd` has something to read. 0 or −errno. */
@@ -73,4 +58,26 @@ export class Doorbell {
     this.#fd = -1;
     this.#handle.close();
   }
+}
+
+/**
+ * Lets Node's event loop watch `bell`, and call `ring` whenever it is readable. Whoever closes the handle that is returned closes the bell.
+ * @throws Error when Node does not take it; the bell is closed then
+ */
+export function hangBell(bell: Bell, ring: () => void): UdpHandle {
+  const handle = makeHandle();
+  const opened = handle.open(bell.fd);
+  if (opened < 0) {
+    bell.close();
+    handle.close();
+    throw systemError(opened, "uv_udp_open");
+  }
+  const outcome = bell.become(); // in the same turn: the event loop has not seen the descriptor yet
+  if (outcome < 0) {
+    handle.close();
+    throw systemError(outcome, "dup3");
+  }
+  handle.onmessage = ring; // oxlint-disable-line unicorn/prefer-add-event-listener -- a handle is no event target
+  handle.recvStart();
+  return handle;
 }
