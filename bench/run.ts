@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- [alloc] [tcp] [udp]`: jumbo beside what a user has today.
+ * `npm run bench -- [alloc] [tcp] [udp] [delivery]`: jumbo beside what a user has today.
  *
  *     bench ──▶ candidates, each run in processes of its own, in turn ──▶ medians ──▶ table, JSON, SVG
  *
@@ -12,6 +12,7 @@
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { benchAlloc } from "./alloc.ts";
+import { benchDelivery } from "./delivery.ts";
 import { describeMachine, machineLine } from "./machine.ts";
 import { printReport, writeReport } from "./report.ts";
 import type { Report } from "./report.ts";
@@ -25,6 +26,7 @@ const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<Report
   alloc: benchAlloc,
   tcp: benchTcp,
   udp: benchUdp,
+  delivery: benchDelivery,
 };
 const RUNS = 5;
 const RUNS_MAX = 101;

@@ -1,13 +1,7 @@
 import { JumboError } from "../errors.ts";
-
-/** Bytes that an mbuf shows and does not own: a page, or anything else that counts its holders. */
-export type Storage = {
-  /** All of the storage's bytes; no copy. */
-  readonly bytes: Buffer;
-  /** One release more is needed from now on. */
-  hold(): unknown;
-  release(): void;
-};
+import { Segment } from "./segment.ts";
+import { ExternalStorage } from "./storage.ts";
+import type { Storage } from "./storage.ts";
 
 /**
  * Received bytes: a view over storage, at most one page long.
@@ -21,6 +15,8 @@ export type Storage = {
  * your `for await` moves on. {@link hold} keeps it longer, {@link release} lets it go. Forgetting costs nothing: what you did
  * not hold goes back by itself. After the end every use throws `ERR_JUMBO_MBUF_RELEASED`; a `Buffer` taken from {@link bytes}
  * cannot be revoked, so do not use it then.
+ *
+ * What you make yourself with {@link external} is yours until you let it go.
  *
  * Law: it has one hold on its storage for as long as it is borrowed or held.
  */
@@ -38,6 +34,40 @@ export class Mbuf {
     this.#storage = storage;
     this.#offset = offset;
     this.length = length;
+  }
+
+  /**
+   * An mbuf over bytes from elsewhere, yours until you {@link release} it; no copy.
+   *
+   * When the last mbuf or chain that shows any of them has let go, `freeRoutine(bytes, args)` runs, once, with the very object
+   * that was given here, however the views over it were trimmed and split. Until then the bytes are the mbufs': a chain that
+   * is their only holder may write to what was trimmed off. mbuf(9), m_extadd()
+   *
+   * ```ts
+   * const m = Mbuf.external(kva_bytes(kva), jumbo_freem, null);
+   * ```
+   *
+   * What the routine throws surfaces from the release; the bytes count as freed.
+   * @throws JumboError `ERR_JUMBO_OPTION_INVALID`
+   */
+  static external<Bytes extends Uint8Array>(bytes: Bytes, freeRoutine: (storage: Bytes) => void): Mbuf;
+  /** The same with `args` for the routine. */
+  static external<Bytes extends Uint8Array, Args>(
+    bytes: Bytes,
+    freeRoutine: (storage: Bytes, args: Args) => void,
+    args: Args,
+  ): Mbuf;
+  static external<Bytes extends Uint8Array>(
+    bytes: Bytes,
+    freeRoutine: (storage: Bytes, args?: unknown) => void,
+    args?: unknown,
+  ): Mbuf {
+    if (!(bytes instanceof Uint8Array))
+      throw new JumboError("ERR_JUMBO_OPTION_INVALID", `bytes must be a Uint8Array, not ${String(bytes)}`);
+    if (typeof freeRoutine !== "function")
+      throw new JumboError("ERR_JUMBO_OPTION_INVALID", `freeRoutine must be a function, not ${String(freeRoutine)}`);
+    const storage = new ExternalStorage(bytes, () => freeRoutine(bytes, args));
+    return new Mbuf(storage, 0, bytes.length);
   }
 
   /**
@@ -90,6 +120,16 @@ export class Mbuf {
     const target = Buffer.allocUnsafeSlow(this.length);
     this.bytes.copy(target);
     return target;
+  }
+
+  /**
+   * @internal The same bytes for a chain, which takes a hold of its own on their storage.
+   * @throws JumboError `ERR_JUMBO_MBUF_RELEASED`
+   */
+  segment(): Segment {
+    if (this.isReleased) throw this.#released();
+    const end = this.#offset + this.length;
+    return new Segment(this.#storage, this.#offset, this.length, this.#offset, end);
   }
 
   /** @internal The receiver's end of the borrow. Nothing when the consumer ended it early, or a pool closed by force has taken the page. */

@@ -51,6 +51,7 @@ export class PageFiller {
 
   /** The page for `lengthBytes` more, with a hold for the mbuf; null when the pool is exhausted. */
   #pageFor(lengthBytes: number): Page | null {
+    // Asked, too: a stale page has a rest of nothing, which an empty piece would fit.
     if (this.#page?.isReleased === false && this.#rest() >= lengthBytes) return this.#page.hold();
     this.#page = this.#pool.alloc();
     this.#offset = 0;

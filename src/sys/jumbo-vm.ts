@@ -60,6 +60,8 @@ export class JumboVm {
   #kernel: Kernel | null = null;
   readonly #mapped: Mapping[] = Array.from({ length: JUMBO_MAX_PAGES }, () => undefined);
   readonly #slotOfPage = new Map<number, number>();
+  /** The page that a Buffer of {@link bytesAt} begins: such a Buffer is a pointer to it. */
+  readonly #pageOfBytes = new WeakMap<Uint8Array, VmPage>();
   #freedAfterFlip = 0;
   #freesDeferred = 0;
 
@@ -110,8 +112,10 @@ export class JumboVm {
     return pg;
   }
 
-  free(kva: number): void {
+  /** Frees by address, or by the bytes that {@link bytesAt} gave for it: what an mbuf has of its storage. */
+  free(start: number | Uint8Array): void {
     const { range } = this.#initialized();
+    const kva = typeof start === "number" ? start : this.#addressOf(start);
     const slot = range.slotAt(kva);
     const mapping = this.#mapped[slot];
     if (mapping === undefined)
@@ -186,7 +190,9 @@ export class JumboVm {
         `${wanted} bytes from ${shown(kva)} are not in one page: ${rest} are`,
       );
     }
-    return bytes.subarray(offset, offset + wanted);
+    const view = bytes.subarray(offset, offset + wanted);
+    if (offset === 0) this.#pageOfBytes.set(view, mapping);
+    return view;
   }
 
   stats(): JumboStats {
@@ -212,6 +218,19 @@ export class JumboVm {
       if (error instanceof RangeError) return null; // no address space for the arena
       throw error;
     }
+  }
+
+  /** The address of what `bytes` show; stale bytes have none, also when their slot is in use again. */
+  #addressOf(bytes: Uint8Array): number {
+    const pg = this.#pageOfBytes.get(bytes);
+    if (pg === undefined)
+      throw new JumboError(
+        "ERR_JUMBO_ADDRESS_INVALID",
+        "these bytes are not the start of a page that kva_bytes() gave",
+      );
+    const mapping = this.#mapped[pg.pindex];
+    if (mapping !== pg && mapping !== "flipped") throw released(`page ${pg.page.number} has been freed before`);
+    return this.#initialized().range.kvaOf(pg.pindex);
   }
 
   #freeNow(mapping: VmPage): void {

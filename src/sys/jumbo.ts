@@ -31,9 +31,12 @@ export type Jumbo = {
 
   /**
    * The external free routine for an mbuf whose storage is the page at `addr`; `args` is ignored. jumbo(9), mbuf(9)
+   *
+   * A pointer is an address and its bytes in one, so `addr` may also be the very Buffer that `kva_bytes(addr)` gave:
+   * `Mbuf.external(kva_bytes(kva), jumbo_freem, null)`.
    * @throws JumboError as `jumbo_pg_free` does
    */
-  readonly jumbo_freem: (addr: caddr_t, args?: unknown) => void;
+  readonly jumbo_freem: (addr: caddr_t | Uint8Array, args?: unknown) => void;
 
   /**
    * Takes a page out of the pool for good and recycles its slot at once; the pool may grow in its place.
