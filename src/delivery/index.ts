@@ -5,3 +5,6 @@ export type { RelayEngine } from "./mover.ts";
 export { writeTo } from "./write-to.ts";
 export type { WriteOptions, WriteTarget } from "./write-to.ts";
 export { duplexOf, readableOf, webStreamOf } from "./streams.ts";
+export { receiveInto } from "./receive-into.ts";
+export { zeroCopy } from "./zero-copy.ts";
+export type { ZeroCopy } from "./zero-copy.ts";
