@@ -6,6 +6,9 @@ import { RECV_HELP, PROGRAM_HELP } from "./help.ts";
 import { FRAMING_DEFAULT, FRAMING_NAMES } from "./framing.ts";
 import { recv } from "./recv.ts";
 import type { RecvOptions } from "./recv-options.ts";
+import { RELAY_HELP, relayCommand } from "./relay.ts";
+import { RELAY_ENGINES } from "./relay-options.ts";
+import type { RelayCommandOptions } from "./relay-options.ts";
 import { didYouMean } from "./suggestion.ts";
 import { tour } from "./tour.ts";
 import { VERSION } from "./version.ts";
@@ -29,6 +32,7 @@ function makeProgram(finish: (exitCode: number) => void): Command {
     finish(await tour());
   });
   addRecv(program, finish);
+  addRelay(program, finish);
   return program;
 }
 
@@ -61,6 +65,25 @@ function addRecv(program: Command, finish: (exitCode: number) => void): void {
     .addHelpText("after", RECV_HELP)
     .exitOverride(usageOf("jumbo recv"))
     .action(async (urls: string[], options: RecvOptions) => finish(await recv(urls, options)));
+}
+
+function addRelay(program: Command, finish: (exitCode: number) => void): void {
+  program
+    .command("relay")
+    .summary("pass connections on")
+    .description("A proxy: passes on what it receives at <from> to <to>, and back, without a copy in this process.")
+    .argument("<from>", "where to listen: tcp://host:port, unix:///path")
+    .argument("<to>", "where to connect to: tcp://host:port, unix:///path")
+    .addOption(new Option("--page-size <bytes>", PAGE_SIZES.join(", ")).default(65_536).argParser(pageSize))
+    .option("--pages <number>", "the most pages to use (default: 64 MiB of them)", wholeNumber)
+    .option("--duration <seconds>", "end after so many seconds", duration)
+    .option("--json", "report as one JSON object on standard output, not as text on standard error")
+    .option("--engine <name>", `how bytes get from socket to socket: ${RELAY_ENGINES.join(", ")}`, "auto")
+    .addHelpText("after", RELAY_HELP)
+    .exitOverride(usageOf("jumbo relay"))
+    .action(async (from: string, to: string, options: RelayCommandOptions) =>
+      finish(await relayCommand(from, to, options)),
+    );
 }
 
 function unknownCommand(program: Command, word: string): Failure {

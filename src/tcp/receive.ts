@@ -70,11 +70,11 @@ function onreadFor(socket: Readable): { readonly keys: OnreadKeys } | { readonly
   return found;
 }
 
-function checked(
-  socket: Readable,
-  options: ReceiveOptions,
-  onMbuf: OnMbuf | undefined,
-): { pool: JumboPool; engine: "auto" | TcpEngine } {
+/**
+ * Nobody receives from `socket` yet, and it has bytes to give.
+ * @throws JumboError `ERR_JUMBO_SOCKET_INVALID`, `ERR_JUMBO_RECEIVER_ACTIVE`
+ */
+export function assertReceivable(socket: Readable): void {
   if (!(socket instanceof Readable)) throw socketError("receive() wants a net.Socket or another readable stream");
   if (socket.destroyed || socket.readableEnded)
     throw socketError("the socket is destroyed or at its end: nothing can be received from it");
@@ -85,6 +85,14 @@ function checked(
   const { keys } = onreadKeys();
   if (keys !== null && Reflect.get(socket, keys.buffer))
     throw socketError("the socket has an onread option of its own");
+}
+
+function checked(
+  socket: Readable,
+  options: ReceiveOptions,
+  onMbuf: OnMbuf | undefined,
+): { pool: JumboPool; engine: "auto" | TcpEngine } {
+  assertReceivable(socket);
   if (onMbuf !== undefined && typeof onMbuf !== "function") throw optionError("onMbuf must be a function");
   const { pool, engine = "auto" } = options ?? {};
   if (!(pool instanceof JumboPool)) throw optionError("pool must be a JumboPool");

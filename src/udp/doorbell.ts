@@ -26,19 +26,7 @@ export class Doorbell {
 
   /** Muted at first. @throws Error when there is no descriptor for it, or Node does not take it */
   constructor(ring: () => void) {
-    const handle = makeHandle();
-    // A socket of Node's own, closed with its thread whatever happens: the descriptor that the set takes the place of.
-    const bound = handle.bind("0.0.0.0", 0, 0);
-    try {
-      if (bound < 0) throw systemError(bound, "bind");
-      this.#bell = becomeBell(handle.fd); // in the same turn: the event loop has not seen the descriptor yet
-    } catch (error) {
-      handle.close();
-      throw error;
-    }
-    this.#handle = handle;
-    handle.onmessage = ring; // oxlint-disable-line unicorn/prefer-add-event-listener -- a handle is no event target
-    handle.recvStart();
+    ({ bell: this.#bell, handle: this.#handle } = hangBell(ring));
   }
 
   /** Rings while `fd` has something to read. 0 or −errno. */
@@ -68,5 +56,31 @@ export class Doorbell {
     this.#isClosed = true; // the descriptor's number is somebody else's from here on
     this.#fd = -1;
     this.#handle.close();
+  }
+}
+
+export type HungBell = {
+  readonly bell: Bell;
+  /** Whose descriptor is the epoll set now. Whoever closes it closes the set. */
+  readonly handle: UdpHandle;
+};
+
+/**
+ * Makes an epoll set that Node's event loop watches, and that calls `ring` whenever something in it is readable.
+ * @throws Error when there is no descriptor for it, or Node does not take it
+ */
+export function hangBell(ring: () => void): HungBell {
+  const handle = makeHandle();
+  // A socket of Node's own, closed with its thread whatever happens: the descriptor that the set takes the place of.
+  const bound = handle.bind("0.0.0.0", 0, 0);
+  try {
+    if (bound < 0) throw systemError(bound, "bind");
+    const bell = becomeBell(handle.fd); // in the same turn: the event loop has not seen the descriptor yet
+    handle.onmessage = ring; // oxlint-disable-line unicorn/prefer-add-event-listener -- a handle is no event target
+    handle.recvStart();
+    return { bell, handle };
+  } catch (error) {
+    handle.close();
+    throw error;
   }
 }

@@ -3,9 +3,8 @@
  * that no file has outgrown what a reader takes in at once.
  *
  *     6  cli/  status/
- *        dgram/                         the drop-in, on top of udp/
+ *        dgram/  delivery/              the drop-in, on top of udp/; bytes on their way out, on top of the receivers
  *     5  tcp/  udp/  adapter/
- *     4  delivery/
  *     3  sys/  mbuf/
  *        index.ts                       the public entry: pool/ and below
  *     2  pool/
@@ -28,10 +27,10 @@ const floorOfFolder: ReadonlyMap<string, number> = new Map([
   ["pool", 2],
   ["sys", 3],
   ["mbuf", 3],
-  ["delivery", 4],
   ["tcp", 5],
   ["udp", 5],
   ["dgram", 5.5],
+  ["delivery", 5.5],
   ["adapter", 5],
   ["cli", 6],
   ["status", 6],
@@ -171,6 +170,7 @@ describe("the check itself", () => {
     ["sys/index.ts", "../mbuf/mbuf.ts", /goes sideways/],
     ["mbuf/mbuf.ts", "../delivery/flip.ts", /goes up/],
     ["udp/socket.ts", "../tcp/listener.ts", /goes sideways/],
+    ["tcp/receive.ts", "../delivery/relay.ts", /goes up/],
     ["tcp/engines/onread.ts", "../../dgram/index.ts", /goes up/],
     ["cli/main.ts", "../status/server.ts", /goes sideways/],
     ["cli/main.ts", "../../test/support/peer.ts", /leaves src/],

@@ -1,0 +1,104 @@
+/**
+ * One way to pass bytes on in Node, measured in a process of its own.
+ *
+ *     node --expose-gc dist/bench/delivery-candidate.js relay <pipeline|pages|splice> ORIGIN_PORT
+ *     node --expose-gc dist/bench/delivery-candidate.js file <pipeline|jumbo> ORIGIN_PORT FILE
+ *
+ * relay: prints its port, takes one connection, passes on what the origin sends, both ways, and prints its figures.
+ * file: writes what the origin sends. CPU time is that of the whole process, from the connection to the end.
+ */
+import { once } from "node:events";
+import { createWriteStream } from "node:fs";
+import { open } from "node:fs/promises";
+import net from "node:net";
+import process from "node:process";
+import { pipeline } from "node:stream/promises";
+import { relay, writeTo } from "../src/delivery/index.ts";
+import { JumboPool } from "../src/index.ts";
+import { MbufChain } from "../src/mbuf/index.ts";
+import { receive } from "../src/tcp/index.ts";
+import { GcMeter, peakRssMb, printFigures } from "./figures.ts";
+
+const HOST = "127.0.0.1";
+const PAGE_BYTES = 65_536;
+const GATHERED_MAX = 64;
+
+const pool = new JumboPool({ pageSizeBytes: PAGE_BYTES, pagesMax: 1024, stolenMax: 0 });
+const gc = new GcMeter();
+
+async function measured(work: () => Promise<number>): Promise<void> {
+  await gc.restart();
+  const before = process.cpuUsage();
+  const start = performance.now();
+  const bytes = await work();
+  const { user, system } = process.cpuUsage(before);
+  const seconds = (performance.now() - start) / 1000;
+  const { scavengeMs, markCompactMs } = await gc.stop();
+  printFigures({
+    bytes,
+    seconds,
+    userSeconds: user / 1e6,
+    systemSeconds: system / 1e6,
+    gcMs: scavengeMs + markCompactMs,
+    peakRssMb: peakRssMb(),
+  });
+}
+
+async function passOn(kind: string, client: net.Socket, originPort: number): Promise<number> {
+  const origin = net.connect({ port: originPort, host: HOST, allowHalfOpen: true });
+  if (kind === "pipeline") {
+    await Promise.all([pipeline(origin, client), pipeline(client, origin)]);
+    return origin.bytesRead;
+  }
+  const engine = kind === "splice" ? "splice" : "pages";
+  const down = relay(origin, client, { pool, engine });
+  await Promise.all([down.done, relay(client, origin, { pool, engine }).done]);
+  return down.stats().bytesWritten;
+}
+
+async function relayOnce(kind: string, originPort: number): Promise<void> {
+  const server = net.createServer({ allowHalfOpen: true }).listen(0, HOST);
+  await once(server, "listening");
+  const { port } = server.address() as net.AddressInfo; // it listens on TCP
+  process.stdout.write(`${port}\n`);
+  const [client] = (await once(server, "connection")) as [net.Socket];
+  server.close();
+  await measured(() => passOn(kind, client, originPort));
+}
+
+async function writeFile(kind: string, originPort: number, file: string): Promise<number> {
+  const socket = net.connect(originPort, HOST);
+  if (kind === "pipeline") await pipeline(socket, createWriteStream(file));
+  else await writeFromPages(socket, file);
+  return socket.bytesRead;
+}
+
+/** While one system call writes, the pages for the next one gather. */
+async function writeFromPages(socket: net.Socket, file: string): Promise<void> {
+  const handle = await open(file, "w");
+  const chain = new MbufChain();
+  let isWriting = false;
+  let written = Promise.resolve();
+  const drain = async (): Promise<void> => {
+    isWriting = true;
+    while (chain.lengthBytes > 0) {
+      await writeTo(handle, chain);
+      socket.resume();
+    }
+    isWriting = false;
+  };
+  receive(socket, { pool }, (mbuf) => {
+    chain.append(mbuf);
+    if (!isWriting) written = drain();
+    return chain.segmentCount < GATHERED_MAX;
+  });
+  await once(socket, "end");
+  await written;
+  chain.release();
+  await handle.close();
+}
+
+const [mode, kind = "", port, file = ""] = process.argv.slice(2);
+if (mode === "relay") await relayOnce(kind, Number(port));
+else await measured(() => writeFile(kind, Number(port), file));
+process.exit();

@@ -1,0 +1,153 @@
+import { connect, createServer } from "node:net";
+import type { Server, Socket } from "node:net";
+import { once, setMaxListeners } from "node:events";
+import type { JumboPool } from "../index.ts";
+import { relay } from "../delivery/index.ts";
+import type { Relay, RelayEngine } from "../delivery/index.ts";
+import { codeOf, reasonOf, runtimeFailure } from "./failure.ts";
+import { listenFailure } from "./host-port.ts";
+import type { Endpoint } from "./relay-options.ts";
+
+/** What has been relayed; up is from who connected to the target. */
+export type RelayTotals = {
+  readonly connections: number;
+  readonly connectionsOpen: number;
+  /** Connections that did not come to a good end: reset, cut, or the target could not be reached. */
+  readonly failures: number;
+  readonly bytesUp: number;
+  readonly bytesDown: number;
+  readonly pauses: number;
+  /** Engines that were in use, each with the reason why it was not `splice`. */
+  readonly engines: Readonly<Record<string, string | null>>;
+};
+
+export type RelaySessionOptions = {
+  readonly pool: JumboPool;
+  readonly engine: "auto" | RelayEngine;
+  readonly to: Endpoint;
+  readonly print: (text: string) => void;
+};
+
+type Proxied = { readonly client: Socket; readonly target: Socket; readonly up: Relay; readonly down: Relay };
+
+/** Lines about failures; after that many they are only counted. */
+const LINES_MAX = 100;
+
+/**
+ * Everything relayed between the start of the command and its end.
+ *
+ *     client ──▶ accept ──▶ relay up ──▶ target
+ *            ◀── relay down ◀───────────         each direction ends by itself; a failure ends both
+ */
+export class RelaySession {
+  /** Settles when nobody is accepted any more and every connection has ended. */
+  readonly done: Promise<void>;
+  readonly #options: RelaySessionOptions;
+  readonly #server: Server;
+  readonly #open = new Set<Proxied>();
+  readonly #cut = new AbortController();
+  readonly #engines = new Map<string, string | null>();
+  #connections = 0;
+  #failures = 0;
+  #linesLeft = LINES_MAX;
+  readonly #sums = { bytesUp: 0, bytesDown: 0, pauses: 0 };
+  #isClosed = false;
+  #settle: () => void = () => {};
+
+  constructor(options: RelaySessionOptions) {
+    this.#options = options;
+    setMaxListeners(0, this.#cut.signal); // two a connection
+    this.done = new Promise((resolve) => (this.#settle = resolve));
+    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => this.#accept(client));
+  }
+
+  /** Resolves with the URL, with the port that was chosen. @throws Failure */
+  async listen(from: Endpoint): Promise<string> {
+    this.#server.listen(from.kind === "tcp" ? { host: from.host, port: from.port } : { path: from.path });
+    try {
+      await once(this.#server, "listening");
+    } catch (error) {
+      if (from.kind === "tcp") throw listenFailure(from.url, from, error);
+      throw runtimeFailure(`cannot listen on ${from.url}: ${reasonOf(error)}`, error);
+    }
+    this.#server.on("error", (error) => this.#failed(`${from.url}: ${error.message}`)); // accepting failed: too many open files
+    const address = this.#server.address();
+    const isBound = address !== null && typeof address !== "string";
+    return isBound ? from.url.replace(/\d+$/, String(address.port)) : from.url;
+  }
+
+  totals(): RelayTotals {
+    let { bytesUp, bytesDown, pauses } = this.#sums;
+    for (const { up, down } of this.#open) {
+      bytesUp += up.stats().bytesWritten;
+      bytesDown += down.stats().bytesWritten;
+      pauses += up.stats().pauses + down.stats().pauses;
+    }
+    const engines = Object.fromEntries(this.#engines);
+    const [connections, connectionsOpen, failures] = [this.#connections, this.#open.size, this.#failures];
+    return { connections, connectionsOpen, failures, bytesUp, bytesDown, pauses, engines };
+  }
+
+  /** Nobody is accepted any more; who is connected goes on. */
+  drain(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#server.close();
+    this.#settleIfDone();
+  }
+
+  /** Nobody is accepted any more, and every connection is cut: both sides are told that it was no good end. */
+  cut(): void {
+    this.drain();
+    this.#cut.abort();
+  }
+
+  #accept(client: Socket): void {
+    const { to, pool, engine } = this.#options;
+    const where = to.kind === "tcp" ? { host: to.host, port: to.port, noDelay: true } : { path: to.path };
+    const target = connect({ ...where, allowHalfOpen: true });
+    const peer = client.remoteAddress === undefined ? "somebody" : `${client.remoteAddress}:${client.remotePort}`;
+    const { signal } = this.#cut;
+    const up = relay(client, target, { pool, engine, signal });
+    const down = relay(target, client, { pool, engine, signal });
+    const proxied = { client, target, up, down };
+    this.#connections++;
+    this.#open.add(proxied);
+    Promise.all([up.done, down.done]).then(
+      () => this.#ended(proxied),
+      (error: unknown) => {
+        if (!this.#isClosed) this.#failed(describeFailure(peer, proxied, to, error));
+        else this.#failures++;
+        this.#ended(proxied);
+      },
+    );
+  }
+
+  #ended(proxied: Proxied): void {
+    const [up, down] = [proxied.up.stats(), proxied.down.stats()];
+    this.#sums.bytesUp += up.bytesWritten;
+    this.#sums.bytesDown += down.bytesWritten;
+    this.#sums.pauses += up.pauses + down.pauses;
+    for (const { engine, engineReason } of [up, down]) this.#engines.set(engine, engineReason);
+    this.#open.delete(proxied);
+    this.#settleIfDone();
+  }
+
+  #failed(text: string): void {
+    this.#failures++;
+    if (this.#linesLeft === 0) return;
+    this.#options.print(text);
+    if (--this.#linesLeft === 0) this.#options.print("further failures are only counted");
+  }
+
+  #settleIfDone(): void {
+    if (this.#isClosed && this.#open.size === 0) this.#settle();
+  }
+}
+
+function describeFailure(peer: string, { up, down }: Proxied, to: Endpoint, error: unknown): string {
+  if (error instanceof Error && "syscall" in error && error.syscall === "connect")
+    return `${peer}: cannot connect to ${to.url}: ${reasonOf(error)}`;
+  const why = codeOf(error) === "" ? reasonOf(error) : codeOf(error);
+  return `${peer}: cut after ${up.stats().bytesWritten} bytes up, ${down.stats().bytesWritten} down: ${why}`;
+}

@@ -1,0 +1,10 @@
+/** Received bytes on their way out, without a copy where there is a way: from socket to socket, and to files and streams. */
+export { relay } from "./relay.ts";
+export type { Relay, RelayOptions, RelayStats } from "./relay.ts";
+export type { RelayEngine } from "./mover.ts";
+export { writeTo } from "./write-to.ts";
+export type { WriteOptions, WriteTarget } from "./write-to.ts";
+export { duplexOf, readableOf, webStreamOf } from "./streams.ts";
+export { receiveInto } from "./receive-into.ts";
+export { zeroCopy } from "./zero-copy.ts";
+export type { ZeroCopy } from "./zero-copy.ts";

@@ -1,0 +1,76 @@
+import { loadLibc } from "./libc.ts";
+import { errorName } from "./udp-calls.ts";
+
+/** A pipe of the kernel's: what goes in at `input` comes out at `output`. Neither blocks; both are closed by `exec`. */
+export type KernelPipe = { readonly output: number; readonly input: number };
+
+/** The system calls that let the kernel move bytes which no process looks at. */
+export type SpliceCalls = {
+  /**
+   * splice(2), not blocking: moves up to `lengthBytes` from one descriptor to another, one of which is a pipe. No copy where the
+   * kernel can hand over the memory itself, as from and to a TCP socket.
+   * How many bytes; 0 at the end of what can be read; −errno.
+   */
+  readonly splice: (from: number, to: number, lengthBytes: number) => number;
+  /** A pipe with room for `sizeBytes`, or for what this user may have; −errno. Whoever asked closes both ends. */
+  readonly makePipe: (sizeBytes: number) => KernelPipe | number;
+  readonly close: (fd: number) => void;
+  /** The error that is waiting on a socket, which is taken away; 0 when there is none. As errno, not negative. */
+  readonly takeError: (fd: number) => number;
+};
+
+export type SpliceCallsOrReason = { readonly calls: SpliceCalls } | { readonly calls: null; readonly reason: string };
+
+// From <fcntl.h>, <bits/fcntl-linux.h>, <asm-generic/socket.h>, <asm-generic/errno-base.h>; the same on x86-64 and arm64.
+const SPLICE_F_MOVE = 1;
+const SPLICE_F_NONBLOCK = 2;
+const O_NONBLOCK = 0o4000;
+const O_CLOEXEC = 0o2000000;
+const F_SETPIPE_SZ = 1031;
+const SOL_SOCKET = 1;
+const SO_ERROR = 4;
+const EBADF = 9;
+
+let found: SpliceCallsOrReason | undefined;
+
+/** The calls, or why there are none. */
+export function loadSpliceCalls(): SpliceCallsOrReason {
+  return (found ??= load());
+}
+
+function load(): SpliceCallsOrReason {
+  const loaded = loadLibc();
+  if (loaded.libc === null) return { calls: null, reason: loaded.reason };
+  const { func, errno } = loaded.libc;
+  const splice = func(
+    "intptr_t splice(int from, uintptr_t from_at, int to, uintptr_t to_at, size_t length, unsigned int flags)",
+  );
+  const pipe2 = func("int pipe2(void *ends, int flags)");
+  const fcntl = func("int fcntl(int fd, int command, ...)");
+  const close = func("int close(int fd)");
+  const getsockopt = func("int getsockopt(int fd, int level, int name, void *value, void *length)");
+  // Off V8's heap, and referenced by the closures below; the kernel uses it during each call only.
+  const ints = new Int32Array(new ArrayBuffer(128), 0, 2);
+  const length = new Int32Array(new ArrayBuffer(128), 0, 1);
+  const calls: SpliceCalls = {
+    splice: (from, to, lengthBytes) => {
+      const moved = Number(splice(from, 0, to, 0, lengthBytes, SPLICE_F_MOVE | SPLICE_F_NONBLOCK));
+      return moved < 0 ? -errno() : moved;
+    },
+    makePipe: (sizeBytes) => {
+      if ((pipe2(ints, O_NONBLOCK | O_CLOEXEC) as number) < 0) return -errno();
+      const [output = -1, input = -1] = ints;
+      fcntl(input, F_SETPIPE_SZ, "int", sizeBytes); // refused beyond what a user may have: then it keeps its usual size
+      return { output, input };
+    },
+    close: (fd) => void close(fd),
+    takeError: (fd) => {
+      [ints[0], length[0]] = [0, 4];
+      return (getsockopt(fd, SOL_SOCKET, SO_ERROR, ints, length) as number) < 0 ? errno() : (ints[0] ?? 0);
+    },
+  };
+  // A sandbox may forbid the call: then it says so, also when there is no such descriptor.
+  const answer = calls.splice(-1, -1, 1);
+  if (answer !== -EBADF) return { calls: null, reason: `splice is forbidden here: ${errorName(answer)}` };
+  return { calls };
+}
