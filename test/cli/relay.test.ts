@@ -97,10 +97,11 @@ test("SIGINT while a client takes nothing: what is written is cut, and every pag
 });
 
 test("a second signal ends at once, by itself", async (t) => {
-  const target = await listen(t, () => {});
+  let accepted = 0;
+  const target = await listen(t, (socket) => void (accepted++, socket.on("error", () => {})));
   const { command, port } = await relaying(t, `tcp://127.0.0.1:${target}`);
   (await connect(t, port)).write("hello");
-  await once(net.connect(port, "127.0.0.1"), "connect");
+  await until(() => accepted === 1, "relayed");
   command.child.kill("SIGTERM");
   await command.says(/to the end; again to end at once/);
   command.child.kill("SIGTERM");
