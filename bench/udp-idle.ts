@@ -46,10 +46,11 @@ async function openJumbo(count: number, onDatagram: () => void): Promise<Idle> {
 async function openDropIn(count: number, onDatagram: () => void): Promise<Idle> {
   const jumbo = await import("../src/dgram/index.ts");
   const sockets = await bindAll(count, onDatagram, () => jumbo.createSocket("udp4"));
-  return { ports: sockets.map((socket) => socket.address().port) };
+  const pagesInUse = (): number => sockets[0]?.stats().pagesInUse ?? Number.NaN; // of the thread's pool, which all share
+  return { ports: sockets.map((socket) => socket.address().port), pagesInUse };
 }
 
-async function bindAll(count: number, onDatagram: () => void, create: () => Socket): Promise<Socket[]> {
+async function bindAll<S extends Socket>(count: number, onDatagram: () => void, create: () => S): Promise<S[]> {
   const sockets = Array.from({ length: count }, () => create().on("message", onDatagram).bind(0, HOST));
   await Promise.all(sockets.map((socket) => once(socket, "listening")));
   return sockets;

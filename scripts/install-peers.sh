@@ -23,6 +23,8 @@ readonly peers=(
   nginx:nginx
   openssl:openssl
   man-db:man
+  bind9-dnsutils:dig
+  bsdutils:logger
 )
 
 missing_packages() {

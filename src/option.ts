@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import { JumboError } from "./errors.ts";
 
 /** `value`, if it is an integer in that range. @throws JumboError `ERR_JUMBO_OPTION_INVALID` naming the option */
@@ -15,6 +16,6 @@ export function checkedFlag(name: string, value: unknown): boolean {
 }
 
 export function optionInvalid(option: string, expected: string, value: unknown): JumboError {
-  const shown = typeof value === "string" ? JSON.stringify(value) : String(value);
+  const shown = inspect(value, { depth: 0, breakLength: Number.POSITIVE_INFINITY });
   return new JumboError("ERR_JUMBO_OPTION_INVALID", `${option} must be ${expected}, not ${shown}`);
 }

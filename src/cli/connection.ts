@@ -1,38 +1,27 @@
 import type { Socket } from "node:net";
 import type { JumboPool } from "../index.ts";
 import { receive } from "../tcp/index.ts";
-import type { Mbuf, OnMbuf, Receiver, ReceiverStats } from "../tcp/index.ts";
+import type { Mbuf, OnMbuf, Receiver, TcpEngine } from "../tcp/index.ts";
+import { reasonOf } from "./failure.ts";
 import type { Failure } from "./failure.ts";
-import type { EngineName } from "./engines.ts";
+import { NO_COUNTS } from "./intake.ts";
+import type { Counts, EngineInUse, Intake, IntakeEnd } from "./intake.ts";
 import type { Output, Sink } from "./output.ts";
-
-/** How a connection has ended. */
-export type ConnectionEnd = {
-  readonly peer: string;
-  readonly stats: ReceiverStats;
-  /** `complete`: the sender has ended it. `cut`: we have, because the session ends. */
-  readonly how: "complete" | "cut" | "failed";
-  /** Why it failed: what the socket said, or a {@link Failure} of the output. */
-  readonly error: Error | null;
-  /** The file of this connection alone. */
-  readonly file: { readonly path: string; readonly bytes: number } | null;
-  /** It was waiting for its turn: what it had sent is in no file. */
-  readonly wasWaiting: boolean;
-};
+import { formatCount } from "./quantities.ts";
 
 export type ConnectionOptions = {
   readonly pool: JumboPool;
-  readonly engine: EngineName;
+  readonly engine: "auto" | TcpEngine;
   readonly output: Output;
   /** Called for each mbuf. */
   readonly onBytes: () => void;
   /** Called once, when the socket is closed and everything that came is written. */
-  readonly onEnd: (connection: Connection, end: ConnectionEnd) => void;
+  readonly onEnd: (connection: Connection, end: IntakeEnd) => void;
 };
 
 /** One sender: its socket, the receiver that fills pages from it, and the sink that takes them. */
-export class Connection {
-  readonly peer: string;
+export class Connection implements Intake {
+  readonly #peer: string;
   readonly #socket: Socket;
   readonly #receiver: Receiver;
   readonly #sink: Sink;
@@ -43,11 +32,12 @@ export class Connection {
 
   /** To be made in the handler that is given `socket`, before any byte is read. */
   constructor(socket: Socket, peer: string, options: ConnectionOptions) {
-    this.peer = peer;
+    this.#peer = peer;
     this.#socket = socket;
     this.#options = options;
     this.#sink = options.output.sinkFor({
       peer,
+      fileName: { stem: "connection", extension: "bin" },
       goOn: () => void socket.resume(),
       stop: (failure) => this.#stop(failure),
     });
@@ -57,11 +47,20 @@ export class Connection {
     socket.on("close", () => void this.#onClose());
   }
 
-  stats(): ReceiverStats {
+  counts(): Counts {
+    const { bytesDelivered, bytesCopied, bytesDropped, reads, pauses } = this.#receiver.stats();
+    return { ...NO_COUNTS, connections: 1, bytes: bytesDelivered, bytesCopied, bytesDropped, reads, pauses };
+  }
+
+  engineInUse(): EngineInUse {
     return this.#receiver.stats();
   }
 
-  /** Ends it from our side: what has been received is written, what is still on its way is not read. */
+  gro(): null {
+    return null;
+  }
+
+  /** What is still on its way is not read. */
   cut(): void {
     this.#isCut = true;
     this.#destroyWhenEmpty();
@@ -76,7 +75,7 @@ export class Connection {
 
   /** Destroying drops what the receiver has queued, so it is delivered first; who waits for a turn would wait for ever. */
   #destroyWhenEmpty(): void {
-    if (this.#sink.isWaiting || this.stats().bytesQueued === 0) this.#socket.destroy();
+    if (this.#sink.isWaiting || this.#receiver.stats().bytesQueued === 0) this.#socket.destroy();
   }
 
   #stop(failure: Failure): void {
@@ -87,14 +86,32 @@ export class Connection {
   async #onClose(): Promise<void> {
     const wasWaiting = this.#sink.isWaiting;
     await this.#sink.end();
+    const { bytesReceived } = this.#receiver.stats();
     const isComplete = this.#hasEnded && this.#error === null;
+    const how = isComplete ? "complete" : this.#error === null ? "cut" : "failed";
     this.#options.onEnd(this, {
-      peer: this.peer,
-      stats: this.stats(),
-      how: isComplete ? "complete" : this.#error === null ? "cut" : "failed",
+      how,
       error: this.#error,
-      file: this.#sink.ownFile(),
-      wasWaiting,
+      isEmpty: bytesReceived === 0,
+      news: how === "complete" ? this.#describeArrival(bytesReceived) : null,
+      complaint: how === "complete" ? null : this.#describeFailure(bytesReceived, wasWaiting),
     });
+  }
+
+  /** What has come well; null when that is nothing. */
+  #describeArrival(bytesReceived: number): string | null {
+    if (bytesReceived === 0) return null;
+    const file = this.#sink.ownFile();
+    return `${this.#peer} sent ${file === null ? "" : `${file.path}, `}${formatCount(bytesReceived)} bytes`;
+  }
+
+  /** What has not come, or not to its end; null when it was open and had sent nothing. */
+  #describeFailure(bytesReceived: number, wasWaiting: boolean): string | null {
+    const size = `${formatCount(bytesReceived)} bytes`;
+    const file = this.#sink.ownFile();
+    const place = file === null ? "" : `; ${file.path} holds ${formatCount(file.bytes)} bytes and is incomplete`;
+    if (wasWaiting) return `${this.#peer} was waiting for its turn: the ${size} it had sent are not written`;
+    if (this.#error !== null) return `${this.#peer} failed after ${size}: ${reasonOf(this.#error)}${place}`;
+    return bytesReceived === 0 ? null : `${this.#peer} was still open after ${size} and was closed${place}`;
   }
 }

@@ -8,13 +8,14 @@ import { writeFailure } from "./output-file.ts";
 import type { Output, OutputOptions, Sink, Source } from "./output.ts";
 import { PageWriter } from "./page-writer.ts";
 
-const NAME = /^connection-([0-9]{4,9})\.bin$/;
+const NAME = /^(?:connection|datagrams)-([0-9]{4,9})\.[a-z]+$/;
 /** Somebody else may make files of the same name at the same time; not for ever. */
 const ATTEMPTS_MAX = 100;
 
 /**
  * A folder with a file for each connection: `connection-0001.bin`, `connection-0002.bin`, … in the order in which they send
- * their first byte. A connection that sends nothing leaves no file. Nothing is overwritten: the numbers go on from those found.
+ * their first byte. A connection that sends nothing leaves no file. Datagrams are one source, and have one file together:
+ * `datagrams-0003.bin`. Nothing is overwritten: the numbers go on from those found.
  */
 export class FolderOutput implements Output {
   readonly name: string;
@@ -74,9 +75,9 @@ export class FolderOutput implements Output {
   }
 
   /** From a sink: the next file. */
-  async create(): Promise<{ readonly path: string; readonly handle: FileHandle }> {
+  async create({ fileName }: Source): Promise<{ readonly path: string; readonly handle: FileHandle }> {
     for (let attempt = 1; ; attempt++) {
-      const name = `connection-${String(++this.#lastNumber).padStart(4, "0")}.bin`;
+      const name = `${fileName.stem}-${String(++this.#lastNumber).padStart(4, "0")}.${fileName.extension}`;
       const filePath = path.join(this.name, name);
       try {
         const handle = await open(filePath, "wx");
@@ -116,7 +117,7 @@ function folderFailure(folder: string, error: unknown): Failure {
   return runtimeFailure(`cannot write into the folder -o ${folder}: ${reason}`, error);
 }
 
-/** The file of one connection, made when its first byte arrives. A file that fails ends its connection, and no other. */
+/** The file of one source, made when its first byte arrives. A file that fails ends its source, and no other. */
 class FileSink implements Sink {
   readonly isWaiting = false;
   readonly #output: FolderOutput;
@@ -154,7 +155,7 @@ class FileSink implements Sink {
   /** The mbuf is borrowed until the promise settles, so it waits for the file. */
   async #open(mbuf: Mbuf): Promise<void> {
     try {
-      const { path: filePath, handle } = await this.#output.create();
+      const { path: filePath, handle } = await this.#output.create(this.#source);
       this.#path = filePath;
       this.#handle = handle;
       this.#writer = new PageWriter(handle.fd, {

@@ -7,7 +7,7 @@ const PORT_MAX = 65_535;
 export type HostPort = { readonly host: string; readonly port: number };
 
 /**
- * Understands what comes after `tcp://` and `tls://`: `host:port`, `[::1]:port`, and `:port` or `port` alone for loopback.
+ * Understands what comes after `tcp://`, `tls://` and `udp://`: `host:port`, `[::1]:port`, and `:port` or `port` alone for loopback.
  * @throws Failure
  */
 export function parseHostPort(url: string, rest: string): HostPort {
@@ -37,11 +37,13 @@ export function formatHostPort({ host, port }: HostPort): string {
 /** Why it cannot be listened there, and what to do. */
 export function listenFailure(url: string, { host, port }: HostPort, error: unknown): Failure {
   switch (codeOf(error)) {
-    case "EADDRINUSE":
+    case "EADDRINUSE": {
+      const kind = url.toLowerCase().startsWith("udp:") ? "-lunp" : "-ltnp";
       return runtimeFailure(
-        `${url}: the port is in use; choose another, 0 for any free one, or see who has it: ss -ltnp sport = :${port}`,
+        `${url}: the port is in use; choose another, 0 for any free one, or see who has it: ss ${kind} sport = :${port}`,
         error,
       );
+    }
     case "EADDRNOTAVAIL":
     case "ENOTFOUND":
     case "EAI_AGAIN":

@@ -1,5 +1,7 @@
 import { once } from "node:events";
 import type { ListenOptions, Server, Socket } from "node:net";
+import type { UdpReceiver } from "../udp/index.ts";
+import type { BindDatagrams } from "./datagram-intake.ts";
 
 /** What a scheme needs from the command. */
 export type ListenContext = {
@@ -7,12 +9,14 @@ export type ListenContext = {
   readonly keyFile: string | undefined;
   /** Called in the server's own handler, before a byte is read. */
   readonly onSocket: (socket: Socket, peer: string) => void;
+  /** Receives what is sent to the socket that `bind` makes; `url` is for messages. */
+  readonly receiveDatagrams: (url: string, bind: BindDatagrams) => Promise<UdpReceiver>;
   /** Somebody could not be received from, before there was a connection: a TLS handshake that failed. */
   readonly onRefused: (text: string) => void;
   readonly notice: (text: string) => void;
 };
 
-/** Somewhere that senders connect to. */
+/** Somewhere that senders connect to, or send to. */
 export type Listening = {
   /** With the port that was chosen, when 0 was asked for. */
   readonly url: string;

@@ -3,11 +3,12 @@ import { Command, CommanderError, InvalidArgumentError, Option } from "commander
 import { ENGINES } from "./engines.ts";
 import { Failure, describeError, usageFailure } from "./failure.ts";
 import { RECV_HELP, PROGRAM_HELP } from "./help.ts";
+import { FRAMING_DEFAULT, FRAMING_NAMES } from "./framing.ts";
 import { recv } from "./recv.ts";
 import { RELAY_HELP, relayCommand } from "./relay.ts";
 import { RELAY_ENGINES } from "./relay-options.ts";
 import type { RelayCommandOptions } from "./relay-options.ts";
-import type { RecvOptions } from "./recv.ts";
+import type { RecvOptions } from "./recv-options.ts";
 import { didYouMean } from "./suggestion.ts";
 import { tour } from "./tour.ts";
 import { VERSION } from "./version.ts";
@@ -38,21 +39,27 @@ function makeProgram(finish: (exitCode: number) => void): Command {
 function addRecv(program: Command, finish: (exitCode: number) => void): void {
   program
     .command("recv")
-    .summary("receive what senders connect and send")
+    .summary("receive connections and datagrams")
     .description(
-      "Listens, and receives what those who connect send, into pages; writes it from the pages, or only counts it.",
+      "Receives what is sent over connections, or in datagrams, into pages; writes it from the pages, or only counts it.",
     )
-    .argument("<url...>", "where to listen: tcp://host:port, tls://host:port, unix:///path; any number of them")
+    .argument("<url...>", "where: tcp://host:port, tls://host:port, unix:///path, udp://host:port; any number of them")
     .option(
       "-o, --output <file>",
       "where to write: a file, - for standard output, or FOLDER/ for a file per connection",
     )
     .addOption(new Option("--page-size <bytes>", PAGE_SIZES.join(", ")).default(65_536).argParser(pageSize))
     .option("--pages <number>", "the most pages to use (default: 64 MiB of them)", wholeNumber)
-    .option("--once", "end when the first connection has ended")
+    .option(
+      "--framing <name>",
+      `for udp://, how datagrams are written: ${FRAMING_NAMES.join(", ")} (default: "${FRAMING_DEFAULT}")`,
+    )
+    .option("--once", "end when the first connection has ended, or with the first datagram")
     .option("--duration <seconds>", "end after so many seconds", duration)
     .option("--json", "report as one JSON object on standard output, not as text on standard error")
     .option("--engine <name>", `how bytes get into pages: ${ENGINES.join(", ")}`, "auto")
+    .option("--gro", "for udp://, let the kernel hand over many datagrams as one (default: where it can)")
+    .option("--no-gro", "for udp://, do not")
     .option("--cert <file>", "for tls://, the certificate (PEM)")
     .option("--key <file>", "for tls://, its key (PEM)")
     .addHelpText("after", RECV_HELP)

@@ -1,23 +1,28 @@
 import type { Mbuf } from "../tcp/index.ts";
 import type { Failure } from "./failure.ts";
 
-/** A connection, as far as the output is concerned. */
+/** A connection, or all datagrams together, as far as the output is concerned. */
 export type Source = {
   /** Who sends, for messages: `127.0.0.1:41234`. */
   readonly peer: string;
+  /** What a file of its own is called: `connection-0001.bin`. */
+  readonly fileName: { readonly stem: "connection" | "datagrams"; readonly extension: string };
   /** Reads on, after {@link Sink.take} has said false. */
   goOn(): void;
-  /** Ends the connection: its bytes cannot be taken. */
+  /** Ends it: its bytes cannot be taken. */
   stop(failure: Failure): void;
 };
 
-/** Where the bytes of one connection go. */
+/** Where the bytes of one source go. */
 export type Sink = {
-  /** The answer is for the receiver: a promise is waited for, false pauses the connection until {@link Source.goOn}. */
+  /**
+   * One mbuf at a time. The answer is for the receiver: a promise is waited for, and lends the mbuf until then; false pauses the
+   * source until {@link Source.goOn}.
+   */
   take(mbuf: Mbuf): Promise<void> | false | undefined;
   /** No more comes. Resolves when what came is written, or has failed. */
   end(): Promise<void>;
-  /** The file of this connection alone, when it has one. */
+  /** The file of this source alone, when it has one. */
   ownFile(): { readonly path: string; readonly bytes: number } | null;
   /** It has been told to wait, and has written nothing. */
   readonly isWaiting: boolean;

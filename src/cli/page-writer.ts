@@ -15,6 +15,9 @@ export type PageWriterOptions = {
 const PIECES_MAX = 1024;
 /** One system call writes about so much: enough to be worth the call, and pages come back while a slow reader is served. */
 const CALL_BYTES_MAX = 1 << 20;
+/** Less than that is waited with, for a moment: a call costs tens of microseconds, however little it writes. */
+const CALL_BYTES_MIN = 1 << 18;
+const LINGER_MS = 1;
 /** Small pieces share a page, but each costs an object: so they are counted too. */
 const QUEUED_PIECES_MAX = 4 * PIECES_MAX;
 const RETRY_MS_MIN = 1;
@@ -24,7 +27,7 @@ const RETRY_MS_MAX = 50;
  * Writes pages to a file descriptor in the order they come, without copying: `writev` takes them where the kernel put them.
  *
  *     add ──▶ [ waiting ] ──▶ [ in one writev ] ──▶ release
- *              gathers while one writev is at work; full ──▶ the reader waits for room()
+ *              gathers while one writev is at work, or for a millisecond; full ──▶ the reader waits for room()
  *
  * One call at a time, on a thread of the pool that Node keeps for files, so receiving goes on meanwhile. Each piece is held
  * until all of it is written: the kernel reads from the page itself. Law: added = written + unwritten, until a failure.
@@ -37,6 +40,7 @@ export class PageWriter {
   /** How much of the first piece is written already. */
   #firstOffset = 0;
   #isCalling = false;
+  #lingering: NodeJS.Timeout | null = null;
   #unwrittenBytes = 0;
   #writtenBytes = 0;
   #failure: NodeJS.ErrnoException | null = null;
@@ -71,7 +75,7 @@ export class PageWriter {
     if (this.#failure !== null) return piece.release();
     this.#queue.push(piece);
     this.#unwrittenBytes += piece.bytes.length;
-    this.#call();
+    this.#callSoon();
   }
 
   /** Resolves when half of what may wait is written, or when writing has failed. */
@@ -83,10 +87,19 @@ export class PageWriter {
   /** Resolves when everything is written, or when writing has failed. */
   drained(): Promise<void> {
     if (this.#queue.length === 0) return Promise.resolve();
+    this.#call();
     return new Promise((resolve) => this.#drainWaiters.push(resolve));
   }
 
+  #callSoon(): void {
+    const isEnough = this.isFull || this.#unwrittenBytes >= CALL_BYTES_MIN || this.#drainWaiters.length > 0;
+    if (isEnough) this.#call();
+    else if (!this.#isCalling && this.#queue.length > 0) this.#lingering ??= setTimeout(() => this.#call(), LINGER_MS);
+  }
+
   #call(): void {
+    if (this.#lingering !== null) clearTimeout(this.#lingering);
+    this.#lingering = null;
     if (this.#isCalling || this.#queue.length === 0) return;
     this.#isCalling = true;
     writev(this.#fd, this.#nextBuffers(), null, (error, writtenBytes) => {
@@ -125,7 +138,7 @@ export class PageWriter {
     this.#queue.splice(0, done);
     this.#wake();
     if (writtenBytes === 0) this.#retryLater();
-    else this.#call();
+    else this.#callSoon();
   }
 
   /** A pipe that somebody else has made non-blocking says EAGAIN when it is full; that is no error. */

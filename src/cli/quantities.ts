@@ -23,9 +23,9 @@ export function formatCount(count: number): string {
   return count.toLocaleString("en-US");
 }
 
-/** `1 connection`, `2 connections`. */
-export function countOf(count: number, noun: string): string {
-  return `${formatCount(count)} ${noun}${count === 1 ? "" : "s"}`;
+/** `1 connection`, `2 connections`; `2 batches` with a plural of its own. */
+export function countOf(count: number, noun: string, plural: string = `${noun}s`): string {
+  return `${formatCount(count)} ${count === 1 ? noun : plural}`;
 }
 
 export function formatSeconds(seconds: number): string {

@@ -1,8 +1,9 @@
 import { isatty } from "node:tty";
-import { JumboError, JumboPool } from "../index.ts";
-import { engineCalled } from "./engines.ts";
-import { codeOf, reasonOf, runtimeFailure, usageFailure } from "./failure.ts";
+import type { JumboPool } from "../index.ts";
+import { enginesFor } from "./engines.ts";
+import { codeOf, reasonOf, runtimeFailure } from "./failure.ts";
 import { FolderOutput } from "./folder-output.ts";
+import { FRAMING_DEFAULT, framingCalled } from "./framing.ts";
 import type { Listen, ListenContext } from "./listening.ts";
 import { Meter } from "./meter.ts";
 import { OneFileOutput, STDOUT } from "./one-file-output.ts";
@@ -11,27 +12,14 @@ import { CountingOutput } from "./output.ts";
 import type { Output, OutputOptions } from "./output.ts";
 import { liveLine } from "./progress.ts";
 import { formatCount } from "./quantities.ts";
-import { parseUrl, schemeOf } from "./schemes.ts";
+import { checkTogether, poolFor } from "./recv-options.ts";
+import type { RecvOptions } from "./recv-options.ts";
+import { kindsOf, parseUrl } from "./schemes.ts";
 import { Session } from "./session.ts";
 import { endBySignals } from "./signals.ts";
 import { describeReport, reportOf } from "./summary.ts";
 import { Terminal } from "./terminal.ts";
 
-/** `jumbo recv`, as the command line gives it. */
-export type RecvOptions = {
-  readonly output?: string;
-  readonly pageSize: number;
-  readonly pages?: number;
-  readonly once?: boolean;
-  readonly duration?: number;
-  readonly json?: boolean;
-  readonly engine: string;
-  readonly cert?: string;
-  readonly key?: string;
-};
-
-/** Of the pool, when `--pages` is not given. */
-export const POOL_BYTES_DEFAULT: number = 64 * 2 ** 20;
 const UNWRITTEN_BYTES_MAX = 8 * 2 ** 20;
 const WAITING_MAX = 256;
 
@@ -46,7 +34,9 @@ const WAITING_MAX = 256;
 export async function recv(urls: readonly string[], options: RecvOptions): Promise<number> {
   const listens = urls.map(parseUrl);
   checkTogether(urls, options);
-  const engine = engineCalled(options.engine);
+  const kinds = kindsOf(urls);
+  const engine = enginesFor(options.engine, kinds);
+  const framing = framingCalled(options.framing ?? FRAMING_DEFAULT);
   const pool = poolFor(options);
   const terminal = new Terminal(options.output !== "-" || !isatty(1));
   const print = (text: string): void => terminal.line(text);
@@ -56,12 +46,17 @@ export async function recv(urls: readonly string[], options: RecvOptions): Promi
     onReaderGone: () => session.finish("reader gone"),
     notice: (text) => session.say("news", text),
   });
-  const session: Session = new Session({ pool, engine, output, isOnce: options.once === true, print });
+  const isOnce = options.once === true;
+  const session: Session = new Session({ pool, engine, output, framing, gro: options.gro, isOnce, print });
   const boundUrls = await listenAll(listens, session, { certFile: options.cert, keyFile: options.key, print }, output);
   const meter = new Meter();
   output.begin();
+  session.begin();
+  const end = runToEnd(session, output, terminal, options.duration); // whoever reads the next lines may send a signal at once
   for (const url of boundUrls) print(`listening on ${url}`);
-  await runToEnd(session, output, pool, terminal, options.duration);
+  terminal.startLive(liveLine(session, pool, kinds));
+  await end;
+  terminal.endLive();
   await output.close();
 
   const report = reportOf(session, boundUrls, output, pool, meter.cost());
@@ -70,33 +65,6 @@ export async function recv(urls: readonly string[], options: RecvOptions): Promi
   if (options.json === true) await printJson(report);
   else print(describeReport(report));
   return report.exitCode;
-}
-
-/** @throws Failure */
-function checkTogether(urls: readonly string[], { output, json, cert, key }: RecvOptions): void {
-  if (output === "")
-    throw usageFailure("-o needs the name of a file; - is standard output, FOLDER/ a file for each connection");
-  if (output === "-" && json === true) {
-    throw usageFailure(
-      "--json prints on standard output, where -o - puts the received bytes: write them to a file, or leave --json away",
-    );
-  }
-  if ((cert ?? key) !== undefined && !urls.some((url) => schemeOf(url) === "tls")) {
-    throw usageFailure(
-      "--cert and --key are for tls:// and there is no such URL; write tls:// for tcp://, or leave them away",
-    );
-  }
-}
-
-/** @throws Failure */
-function poolFor({ pageSize, pages }: RecvOptions): JumboPool {
-  try {
-    const pagesMax = pages ?? Math.floor(POOL_BYTES_DEFAULT / pageSize);
-    return new JumboPool({ pageSizeBytes: pageSize, pagesMax, stolenMax: 0 });
-  } catch (error) {
-    if (!(error instanceof JumboError)) throw error;
-    throw usageFailure(error.message.replace("pageSizeBytes", "--page-size").replace("pagesMax", "--pages"));
-  }
 }
 
 /** The pool is shared by all connections: one slow file must not have it all, nor the first bytes of those that wait. */
@@ -128,6 +96,7 @@ async function listenAll(
   const context: ListenContext = {
     ...options,
     onSocket: (socket, peer) => session.accept(socket, peer),
+    receiveDatagrams: (url, bind) => session.receiveDatagrams(url, bind),
     onRefused: (text) => session.refused(text),
     notice: options.print,
   };
@@ -151,7 +120,6 @@ async function listenAll(
 async function runToEnd(
   session: Session,
   output: Output,
-  pool: JumboPool,
   terminal: Terminal,
   durationSeconds: number | undefined,
 ): Promise<void> {
@@ -167,9 +135,7 @@ async function runToEnd(
   });
   const timer =
     durationSeconds === undefined ? null : setTimeout(() => session.finish("duration"), durationSeconds * 1000);
-  terminal.startLive(liveLine(session, pool));
   await session.done;
-  terminal.endLive();
   if (timer !== null) clearTimeout(timer);
   release();
 }

@@ -2,6 +2,7 @@ import type { JumboPool, PoolStats } from "../index.ts";
 import type { Cost } from "./meter.ts";
 import type { Output } from "./output.ts";
 import { countOf, formatBytes, formatCount, formatMemory, formatRate, formatSeconds } from "./quantities.ts";
+import { kindsOf } from "./schemes.ts";
 import type { EndedBy, Session, Totals } from "./session.ts";
 import { VERSION } from "./version.ts";
 
@@ -51,8 +52,9 @@ export function describeReport(report: Report): string {
   const why = engineReason === null ? "" : ` (${engineReason})`;
   const errors = report.errors === 0 ? "" : `, ${countOf(report.errors, "error")}`;
   const lines = [
-    `received ${formatBytes(bytes)} (${formatCount(bytes)} bytes) from ${countOf(report.connections, "connection")}${errors}` +
+    `received ${formatBytes(bytes)} (${formatCount(bytes)} bytes) ${describeSources(report)}${errors}` +
       (seconds > 0 ? ` in ${formatSeconds(seconds)}: ${formatRate(bytes, seconds)}` : ""),
+    kindsOf(report.urls).hasDatagrams ? describeDatagrams(report) : null,
     describeOutput(report),
     `engine ${engine}${why}, ${countOf(report.reads, "read")}, ${countOf(report.pauses, "pause")}; ${describePool(report.pool)}`,
     `cpu ${formatSeconds(cpu.userSeconds)} user, ${formatSeconds(cpu.systemSeconds)} system; ` +
@@ -61,10 +63,29 @@ export function describeReport(report: Report): string {
   return lines.filter((line) => line !== null).join("\n");
 }
 
-function describeOutput({ output, files, bytesWritten, bytes }: Report): string | null {
+/** `from 1 connection`, `as 2 datagrams`, or both. */
+function describeSources({ urls, connections, datagrams }: Report): string {
+  const { hasConnections, hasDatagrams } = kindsOf(urls);
+  const sources = [
+    ...(hasConnections ? [`from ${countOf(connections, "connection")}`] : []),
+    ...(hasDatagrams ? [`as ${countOf(datagrams, "datagram")}`] : []),
+  ];
+  return sources.join(" and ");
+}
+
+function describeDatagrams({ batches, truncated, kernelDrops, datagramsDropped, gro }: Report): string {
+  const why = gro.reason === null ? "" : ` (${gro.reason})`;
+  return (
+    `in ${countOf(batches, "batch", "batches")}, ${formatCount(truncated)} truncated; ` +
+    `${formatCount(kernelDrops)} dropped by the kernel, ${formatCount(datagramsDropped)} by us; ` +
+    `gro ${gro.isOn ? `on, ${countOf(gro.superDatagrams, "super-datagram")}` : `off${why}`}`
+  );
+}
+
+function describeOutput({ output, files, bytesWritten, bytes, bytesFraming }: Report): string | null {
   if (output === null) return "nothing was kept: -o FILE writes it";
   const place = output === "-" ? "standard output" : output;
-  const missing = bytes - bytesWritten;
+  const missing = bytes + bytesFraming - bytesWritten;
   return (
     `wrote ${formatCount(bytesWritten)} bytes to ${place}${output.endsWith("/") ? `, ${countOf(files, "file")}` : ""}` +
     (missing > 0 ? `; ${formatCount(missing)} received bytes are not written` : "")

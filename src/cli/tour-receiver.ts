@@ -6,6 +6,8 @@ import type { PoolStats } from "../index.ts";
 import { receive } from "../tcp/index.ts";
 import { Meter } from "./meter.ts";
 import type { Cost } from "./meter.ts";
+import { tell, tellProgress, tellResult } from "./tour-messages.ts";
+import type { TourListening } from "./tour-messages.ts";
 
 /** A process of its own that receives the tour's content once, in the way its argument says, and tells its parent how it went. */
 export type TourWay = "jumbo" | "net";
@@ -22,12 +24,6 @@ export type TourResult = Cost & {
   readonly pool: PoolStats | null;
 };
 
-export type TourMessage =
-  | { readonly kind: "listening"; readonly port: number }
-  | { readonly kind: "progress"; readonly bytes: number }
-  | TourResult;
-
-const PROGRESS_MS = 100;
 const PAGES_MAX = 256;
 
 /** Takes bytes, where they are, and says what came: the same for both ways. */
@@ -65,21 +61,17 @@ function receiveWithNet(socket: Socket, tally: Tally): ReturnType<Way> {
   return () => ({ engine: "'data'", pool: null });
 }
 
-function tell(message: TourMessage): void {
-  process.send?.(message, undefined, undefined, () => {}); // a parent that is gone wants to know nothing
-}
-
 function measure(socket: Socket, way: Way, meter: Meter): void {
   meter.restart();
   const startMs = performance.now();
   const tally = new Tally();
   const describe = way(socket, tally);
-  const timer = setInterval(() => tell({ kind: "progress", bytes: tally.bytes }), PROGRESS_MS);
+  const endProgress = tellProgress(() => tally.bytes);
   socket.on("close", () => {
-    clearInterval(timer);
+    endProgress();
     const seconds = (performance.now() - startMs) / 1000;
-    tell({ kind: "result", seconds, ...meter.cost(), ...tally.result(), ...describe() });
-    if (process.connected) process.disconnect();
+    const result: TourResult = { kind: "result", seconds, ...meter.cost(), ...tally.result(), ...describe() };
+    tellResult(result);
   });
 }
 
@@ -91,7 +83,11 @@ function main(): void {
     socket.on("error", () => {}); // what is missing shows in the digest
     measure(socket, way, meter);
   });
-  server.listen(0, "127.0.0.1", () => tell({ kind: "listening", port: (server.address() as AddressInfo).port })); // of a TCP server
+  server.listen(0, "127.0.0.1", () => {
+    const { port } = server.address() as AddressInfo; // of a TCP server
+    const listening: TourListening = { kind: "listening", senderArguments: [String(port)] };
+    tell(listening);
+  });
   process.once("disconnect", () => process.exit());
 }
 

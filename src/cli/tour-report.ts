@@ -1,15 +1,10 @@
-import { styleText } from "node:util";
 import { countOf, formatCount, formatMemory, formatRate, formatSeconds } from "./quantities.ts";
 import { TOUR_BYTES, TOUR_SHA256 } from "./tour-content.ts";
 import type { TourResult } from "./tour-receiver.ts";
+import { describeRight, describeTable, describeWrong, styled } from "./tour-table.ts";
+import type { Row } from "./tour-table.ts";
 
-type Style = Parameters<typeof styleText>[0];
-type Row = readonly [what: string, show: (result: TourResult) => string];
-
-const LABEL_WIDTH = 26;
-const COLUMN_WIDTH = 18;
-
-const ROWS: readonly Row[] = [
+const ROWS: readonly Row<TourResult>[] = [
   ["time", ({ seconds }) => formatSeconds(seconds)],
   ["throughput", ({ bytes, seconds }) => formatRate(bytes, seconds)],
   ["processor time", ({ cpu }) => formatSeconds(cpu.userSeconds + cpu.systemSeconds)],
@@ -34,12 +29,7 @@ function isDigestRight({ bytes, digest }: TourResult): boolean {
 }
 
 export function describeComparison(jumbo: TourResult, net: TourResult): string {
-  const head = line("", `jumbo, ${jumbo.engine}`, `net, ${net.engine}`);
-  return [styled("bold", head), ...ROWS.map(([what, show]) => line(what, show(jumbo), show(net)))].join("\n");
-}
-
-function line(what: string, ours: string, theirs: string): string {
-  return `  ${what.padEnd(LABEL_WIDTH)}${ours.padStart(COLUMN_WIDTH)}${theirs.padStart(COLUMN_WIDTH)}`;
+  return describeTable([`jumbo, ${jumbo.engine}`, `net, ${net.engine}`], ROWS, jumbo, net);
 }
 
 /** Where every page is, and how often each path was taken. */
@@ -71,27 +61,14 @@ function pairs(cells: readonly string[]): string[] {
 
 export function describeVerdict(jumbo: TourResult, net: TourResult): string {
   if (isRight(jumbo) && isRight(net)) {
-    return `  ${styled("green", "right")}  every byte arrived in its place, and every page is back: sha256 ${TOUR_SHA256.slice(0, 16)}…`;
+    return describeRight(
+      `every byte arrived in its place, and every page is back: sha256 ${TOUR_SHA256.slice(0, 16)}…`,
+    );
   }
   const wrong = [jumbo, net].find((result) => !isDigestRight(result));
-  const reason =
+  return describeWrong(
     wrong === undefined
       ? `${countOf(jumbo.pool?.inUse ?? 0, "page")} not back`
-      : `${wrong.engine} received ${formatCount(wrong.bytes)} bytes with sha256 ${wrong.digest}, and not ${TOUR_SHA256}`;
-  return `  ${styled("red", "WRONG")}  ${reason}; please report it`;
-}
-
-export function describeNext(): string {
-  const command = process.env["npm_lifecycle_event"] === "start" ? "npm start --" : "jumbo";
-  return [
-    `  ${styled("bold", "next")}`,
-    `  ${command} recv tcp://127.0.0.1:9000 -o out.bin      receive a file, and from another terminal send one:`,
-    `  socat -u FILE:big.bin TCP:127.0.0.1:9000`,
-    `  ${command} recv --help                               TLS, Unix sockets, folders, JSON`,
-  ].join("\n");
-}
-
-/** Plain on a pipe, and for those who ask for it. */
-function styled(style: Style, text: string): string {
-  return process.stdout.isTTY && process.env["NO_COLOR"] === undefined ? styleText(style, text) : text;
+      : `${wrong.engine} received ${formatCount(wrong.bytes)} bytes with sha256 ${wrong.digest}, and not ${TOUR_SHA256}`,
+  );
 }

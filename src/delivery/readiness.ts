@@ -1,5 +1,4 @@
 import type { Socket } from "node:net";
-import { makeBell } from "../os/epoll.ts";
 import { FAILED, HUNG_UP, READABLE, WRITABLE, makeEdges } from "../os/edges.ts";
 import type { Edges } from "../os/edges.ts";
 import { hangBell } from "../udp/doorbell.ts";
@@ -76,9 +75,8 @@ class Readiness {
   }
 
   #open(): { readonly edges: Edges; readonly handle: UdpHandle } {
-    const bell = makeBell();
-    const edges = makeEdges(bell.fd);
-    return { edges, handle: hangBell(bell, () => this.#ring()) };
+    const { handle } = hangBell(() => this.#ring());
+    return { edges: makeEdges(handle.fd), handle };
   }
 
   #ring(): void {

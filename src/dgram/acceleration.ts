@@ -2,11 +2,12 @@ import { AsyncResource } from "node:async_hooks";
 import cluster from "node:cluster";
 import { Socket } from "node:dgram";
 import { JumboError } from "../errors.ts";
+import { checkedInteger } from "../option.ts";
 import { JumboPool } from "../pool/pool.ts";
 import { loadUdpCalls } from "../os/udp-calls.ts";
-import { turnGroOn } from "../udp/kernel-options.ts";
-import { COALESCE_MICROSECONDS, MmsgReader } from "../udp/mmsg-reader.ts";
-import { findRunTicks, handleOf, whyNoHandles } from "../udp/node-internals.ts";
+import { setGro } from "../udp/kernel-options.ts";
+import { COALESCE_MICROSECONDS, COALESCE_MICROSECONDS_MAX, MmsgReader } from "../udp/mmsg-reader.ts";
+import { findRunTicks, handleOf, isConnected, whyNoHandles } from "../udp/node-internals.ts";
 import type { ReaderCounts, UdpEngine } from "../udp/reader.ts";
 import { checkNotTaken, takeSocket } from "../udp/taken-sockets.ts";
 import type { GroStats } from "../udp/stats.ts";
@@ -27,6 +28,8 @@ export type DgramStats = {
   readonly bytes: number;
   /** What the kernel dropped, as it counts: a super-datagram is one. */
   readonly kernelDrops: number;
+  /** Pages in use now, by all accelerated sockets of this thread: 0 at rest. */
+  readonly pagesInUse: number;
 };
 
 export type Acceleration = {
@@ -40,11 +43,21 @@ export type AccelerateOptions = {
    * that reads the same socket as Node does (it was sent there with `child.send`) gets many datagrams as one. Turn it off for such sockets.
    */
   readonly gro?: boolean | undefined;
+  /**
+   * Default false: each message has memory of its own, as with Node. True: messages that arrive together lie side by side in one `ArrayBuffer` of at most
+   * 64 KiB, not transferable, which saves about a microsecond each. Only for programs that never look at `message.buffer` without `message.byteOffset`:
+   * they would see somebody else's message.
+   */
+  readonly shareMemory?: boolean | undefined;
+  /** As for `bindUdp`: default 50, and 0 for the last bit of latency. */
+  readonly coalesceMicroseconds?: number | undefined;
 };
 
 /** Nothing is kept in pages beyond a call, so a thread's sockets need few of them: a batch has 32 messages of up to 64 KiB. */
 const PAGES_MAX = 128;
 const PAGE_BYTES = 65_536;
+
+const CONNECTED = "the socket is connected, or was: Node has to read its errors itself";
 
 let threadPool: JumboPool | undefined;
 
@@ -54,11 +67,10 @@ let threadPool: JumboPool | undefined;
  *     kernel ──recvmmsg──▶ pages ──copy──▶ 'message', 'message', 'message' …
  *
  * `'message'` is emitted by Node's own code, with a `Buffer` that is the listener's to keep; between two messages ticks and promise reactions
- * run, as they do with `dgram`. Sending, binding, membership, errors, closing are Node's. Messages of one batch share one
- * `ArrayBuffer` of at most 64 KiB, as small Buffers of Node's pool do; like that one it cannot be transferred to another thread.
+ * run, as they do with `dgram`. Sending, binding, membership, errors, closing are Node's.
  *
- * Without `koffi`, on another system than 64-bit Linux, and on a Node whose handles are other ones, the socket stays as it is, and
- * `stats().engineReason` says why.
+ * Without `koffi`, on another system than 64-bit Linux, and on a Node whose handles are other ones, the socket stays as it is; when it is
+ * connected it becomes again what it was (libuv reads the errors of a connected socket itself). `stats().engineReason` says why.
  *
  * @throws JumboError `ERR_JUMBO_SOCKET_INVALID` when it is no bound socket, `ERR_JUMBO_RECEIVER_ACTIVE`
  */
@@ -73,8 +85,11 @@ export function accelerate(socket: Socket, options: AccelerateOptions = {}): Acc
 }
 
 /** The same, for listeners to be called in the context of `resource`. */
-export function accelerateIn(resource: AsyncResource, socket: Socket, { gro }: AccelerateOptions): Acceleration {
+export function accelerateIn(resource: AsyncResource, socket: Socket, options: AccelerateOptions): Acceleration {
   checkNotTaken(socket);
+  const { gro, shareMemory = false, coalesceMicroseconds = COALESCE_MICROSECONDS } = options;
+  checkedInteger("coalesceMicroseconds", coalesceMicroseconds, 0, COALESCE_MICROSECONDS_MAX);
+  if (isConnected(socket)) return onNodesPath(CONNECTED);
   const found = loadUdpCalls();
   const handle = whyNoHandles() === null ? handleOf(socket) : null;
   const runTicks = findRunTicks();
@@ -90,25 +105,27 @@ export function accelerateIn(resource: AsyncResource, socket: Socket, { gro }: A
     stolenMax: 0,
     pagesInitial: 0,
   }));
-  const emitter = new MessageEmitter(handle, resource, runTicks);
+  const emitter = new MessageEmitter(handle, resource, runTicks, shareMemory);
   let reader: MmsgReader;
   try {
     // In that context, so that its doorbell rings in it.
     reader = resource.runInAsyncScope(
-      () => new MmsgReader(socket, { pool, calls, sink: emitter, coalesceMicroseconds: COALESCE_MICROSECONDS }),
+      () => new MmsgReader(socket, { pool, calls, sink: emitter, coalesceMicroseconds }),
     );
   } catch (error) {
     return onNodesPath(error instanceof Error ? error.message : String(error));
   }
   emitter.start(reader);
   takeSocket(socket);
-  const reason = whyNoGro(gro) ?? turnGroOn(calls, handle.fd, PAGE_BYTES);
+  const unwanted = whyNoGro(gro);
+  const reason = setGro(calls, handle.fd, PAGE_BYTES, unwanted === null) ?? unwanted;
   return {
     stats: () => ({
-      engine: reader.engine,
-      engineReason: null,
+      engine: reader.isRetired ? "dgram" : reader.engine,
+      engineReason: reader.isRetired ? CONNECTED : null,
       ...counted(reader.counts, { isOn: reason === null, reason }),
       kernelDrops: reader.kernelDrops(),
+      pagesInUse: pool.stats().inUse,
     }),
   };
 }
@@ -123,14 +140,14 @@ function whyNoGro(gro: boolean | undefined): string | null {
 function counted(
   { reads, wakeups, batches, datagrams, bytes, superDatagrams }: ReaderCounts,
   gro: Omit<GroStats, "superDatagrams">,
-): Omit<DgramStats, "engine" | "engineReason" | "kernelDrops"> {
+): Omit<DgramStats, "engine" | "engineReason" | "kernelDrops" | "pagesInUse"> {
   return { gro: { ...gro, superDatagrams }, reads, wakeups, batches, datagrams, bytes };
 }
 
 /** The statistics of a socket that Node reads itself. */
 export function onNodesPath(reason: string): Acceleration {
   const gro = { isOn: false, reason, superDatagrams: 0 };
-  const counters = { reads: 0, wakeups: 0, batches: 0, datagrams: 0, bytes: 0, kernelDrops: 0 };
+  const counters = { reads: 0, wakeups: 0, batches: 0, datagrams: 0, bytes: 0, kernelDrops: 0, pagesInUse: 0 };
   return { stats: () => ({ engine: "dgram", engineReason: reason, gro, ...counters }) };
 }
 

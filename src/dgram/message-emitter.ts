@@ -1,8 +1,9 @@
 import type { AsyncResource } from "node:async_hooks";
 import type { DatagramRows } from "../udp/datagram.ts";
 import type { UdpHandle } from "../udp/node-internals.ts";
-import type { RowsSink, UdpReader } from "../udp/reader.ts";
-import { MessageSlab } from "./message-slab.ts";
+import type { MmsgReader } from "../udp/mmsg-reader.ts";
+import type { RowsSink } from "../udp/reader.ts";
+import { MessageSlab, ownCopyOf } from "./message-memory.ts";
 
 /** A message that was read, and not emitted yet. */
 type Message = { readonly bytes: Buffer; readonly rinfo: object };
@@ -24,25 +25,32 @@ export class MessageEmitter implements RowsSink {
   readonly #handle: UdpHandle;
   readonly #resource: AsyncResource;
   readonly #runTicks: () => void;
-  readonly #slab = new MessageSlab();
-  #reader: UdpReader | null = null;
+  /** Null: each message has memory of its own. */
+  readonly #slab: MessageSlab | null;
+  #reader: MmsgReader | null = null;
   /** Of the rows at hand. */
   #emitted = 0;
   readonly #late: Message[] = [];
+  #isConnecting = false;
 
   /** `handle.onmessage` is Node's; `resource` the context that listeners are called in. */
-  constructor(handle: UdpHandle, resource: AsyncResource, runTicks: () => void) {
+  constructor(handle: UdpHandle, resource: AsyncResource, runTicks: () => void, sharesMemory: boolean) {
+    this.#slab = sharesMemory ? new MessageSlab() : null;
     this.#handle = handle;
     this.#resource = resource;
     this.#runTicks = runTicks;
   }
 
-  start(reader: UdpReader): void {
+  start(reader: MmsgReader): void {
     this.#reader = reader;
   }
 
   take(rows: DatagramRows): boolean {
     this.#emitted = 0;
+    if (this.#isConnecting) {
+      this.#postpone(rows);
+      return true;
+    }
     let isWhole = false;
     try {
       this.#each(rows, (bytes, rinfo) => {
@@ -71,23 +79,32 @@ export class MessageEmitter implements RowsSink {
     setImmediate(() => this.#reader?.start(true));
   }
 
+  /** Node reads it from now on; what is there by now is emitted before that, and not from within `connect()`. */
+  connecting(): void {
+    this.#isConnecting = true;
+    this.#reader?.retire();
+    this.#isConnecting = false;
+  }
+
   broke(error: unknown): void {
     throw error;
   }
 
   /** Calls `visit` with each datagram, in memory that is the listener's to keep. */
   #each(rows: DatagramRows, visit: (bytes: Buffer, rinfo: object) => void): void {
-    this.#slab.expect(rows.byteCount);
+    this.#slab?.expect(rows.byteCount, rows.datagramCount);
     for (let row = 0; row < rows.rowCount; row++) {
       const length = rows.lengthOf(row);
       const step = rows.segmentBytesOf(row) || length || 1;
-      const bytes = this.#slab.copy(rows.bytesOf(row, 0, length));
+      const shared = this.#slab?.copy(rows.bytesOf(row, 0, length));
       for (let start = 0; start === 0 || start < length; start += step) {
+        const end = Math.min(start + step, length);
+        const bytes = shared?.subarray(start, end) ?? ownCopyOf(rows.bytesOf(row, start, end - start));
         const { address, family, port } = rows.sourceOf(row);
-        visit(step < length ? bytes.subarray(start, start + step) : bytes, { address, family, port });
+        visit(bytes, { address, family, port });
       }
     }
-    this.#slab.done();
+    this.#slab?.done();
   }
 
   #emit(bytes: Buffer, rinfo: object): void {

@@ -1,7 +1,7 @@
 import { AsyncResource } from "node:async_hooks";
 import dgram from "node:dgram";
 import type { RemoteInfo, SocketOptions, SocketType } from "node:dgram";
-import { accelerateIn } from "./acceleration.ts";
+import { accelerateIn, onNodesPath } from "./acceleration.ts";
 import type { AccelerateOptions, Acceleration, DgramStats } from "./acceleration.ts";
 
 /** Node's, and what is our own. */
@@ -27,7 +27,8 @@ export class Socket extends NodeSocket {
     // Not by a listener, which everybody could see, and remove: an `emit` of its own until it is bound.
     const emit = (name: string, ...values: unknown[]): boolean => {
       if (name === "listening") {
-        Reflect.deleteProperty(this, "emit");
+        // Not what somebody else has put over it since.
+        if (Object.getOwnPropertyDescriptor(this, "emit")?.value === emit) Reflect.deleteProperty(this, "emit");
         this.#acceleration = accelerateIn(context, this, options);
       }
       // Of the class it is of, which may be one's own: so not `super`. An emitter's method, whatever its arguments.
@@ -39,21 +40,11 @@ export class Socket extends NodeSocket {
 
   /** What was received so far, and how. Before it is bound: nothing, by nobody. */
   stats(): DgramStats {
-    return this.#acceleration?.stats() ?? NOT_BOUND;
+    return (this.#acceleration ?? NOT_BOUND).stats();
   }
 }
 
-const NOT_BOUND: DgramStats = {
-  engine: "dgram",
-  engineReason: "the socket is not bound",
-  gro: { isOn: false, reason: "the socket is not bound", superDatagrams: 0 },
-  reads: 0,
-  wakeups: 0,
-  batches: 0,
-  datagrams: 0,
-  bytes: 0,
-  kernelDrops: 0,
-};
+const NOT_BOUND: Acceleration = onNodesPath("the socket is not bound");
 
 /** As `dgram.createSocket`: the same arguments, the same errors. */
 export function createSocket(type: SocketType | Options, listener?: MessageListener): Socket {

@@ -1,3 +1,4 @@
+import { copyBytes } from "../memory/copy-bytes.ts";
 import type { Page } from "../pool/page.ts";
 import type { JumboPool } from "../pool/pool.ts";
 import { Mbuf } from "./mbuf.ts";
@@ -37,7 +38,7 @@ export class PageFiller {
     const page = this.#pageFor(piece.length);
     if (page === null) return null;
     const offset = this.#offset;
-    page.bytes.set(piece, offset);
+    copyBytes(piece, page.bytes, offset);
     this.#offset += piece.length;
     return new Mbuf(page, offset, piece.length);
   }

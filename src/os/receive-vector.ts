@@ -54,6 +54,8 @@ export class ReceiveVector {
   readonly #sources = new Map<number | string, SocketAddress>();
   #lastKey: number | string = -1;
   #lastSource: SocketAddress | null = null;
+  #lastLocalKey = "";
+  #lastLocal = "";
 
   constructor(rows: number) {
     this.rows = rows;
@@ -121,9 +123,9 @@ export class ReceiveVector {
   /** The address it was sent to; null when it was not asked for. */
   localAddressOf(row: number): string | null {
     const at4 = this.#find(row, IPPROTO_IP, IP_PKTINFO, 12);
-    if (at4 >= 0) return formatAddress(new Uint8Array(this.#words.buffer, (at4 + 2) * 4, 4));
+    if (at4 >= 0) return this.#localAddress(at4 + 2, 1);
     const at6 = this.#find(row, IPPROTO_IPV6, IPV6_PKTINFO, 20);
-    return at6 < 0 ? null : formatAddress(new Uint8Array(this.#words.buffer, at6 * 4, 16));
+    return at6 < 0 ? null : this.#localAddress(at6, 4);
   }
 
   /** Who sent it. Made once for each source, not for each message: frozen, to be shared. */
@@ -143,6 +145,16 @@ export class ReceiveVector {
     }
     this.#lastKey = key;
     return (this.#lastSource = source);
+  }
+
+  /** The address in `count` words from `word` on. A socket is sent to at few addresses: the last one is remembered. */
+  #localAddress(word: number, count: number): string {
+    const key = this.#words.subarray(word, word + count).join();
+    if (key !== this.#lastLocalKey) {
+      this.#lastLocal = formatAddress(new Uint8Array(this.#words.buffer, word * 4, count * 4));
+      this.#lastLocalKey = key;
+    }
+    return this.#lastLocal;
   }
 
   #find(row: number, level: number, type: number, dataBytes: number): number {

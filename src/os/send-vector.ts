@@ -36,8 +36,8 @@ type Target = { readonly words: Int32Array; readonly bytes: number };
  *                   ─▶ iovec ──▶ the payload: a copy beside the vector, or the caller's bytes
  *                   ─▶ control   into how many bytes each the kernel is to cut it (UDP_SEGMENT)
  *
- * The kernel reads it during the system call only, which is synchronous. Until then the vector keeps references to the caller's bytes,
- * so they neither move nor go away.
+ * The kernel reads it during the system call only, which is synchronous. A row that points at the caller's bytes has to be sent before any code
+ * of the caller's runs again (see {@link isUrgent}): it could change them, or give their memory away.
  */
 export class SendVector {
   /** Rows that are filled. */
@@ -46,8 +46,8 @@ export class SendVector {
   readonly #words = new Int32Array(new ArrayBuffer(WORDS * 4));
   readonly #copies = Buffer.from(new ArrayBuffer(SEND_ROWS * COPY_BYTES_MAX));
   readonly #copiesAddress: number;
-  /** The caller's long payloads, for as long as their addresses are in the vector. */
-  readonly #referenced: Uint8Array[] = [];
+  /** The caller's bytes whose address is in the vector. */
+  #referenced: Uint8Array | null = null;
   readonly #targets4 = new Map<string, Target | null>();
   readonly #targets6 = new Map<string, Target | null>();
 
@@ -80,7 +80,7 @@ export class SendVector {
       this.#copies.set(bytes, row * COPY_BYTES_MAX);
       this.#point(iovec, this.#copiesAddress + row * COPY_BYTES_MAX);
     } else {
-      this.#referenced.push(bytes);
+      this.#referenced = bytes;
       this.#point(iovec, addressOf(bytes)); // longer than 64 bytes: off V8's heap
     }
     this.#words[iovec + 2] = bytes.length;
@@ -90,6 +90,11 @@ export class SendVector {
     return true;
   }
 
+  /** True when a row points at the caller's bytes. */
+  get isUrgent(): boolean {
+    return this.#referenced !== null;
+  }
+
   /** Where the mmsghdr of `row` is. */
   addressOfRow(row: number): number {
     return this.address + row * HEADER * 4;
@@ -97,7 +102,7 @@ export class SendVector {
 
   clear(): void {
     this.count = 0;
-    this.#referenced.length = 0;
+    this.#referenced = null;
   }
 
   #setName(header: number, row: number, address: string | undefined, port: number, isIPv6: boolean): boolean {

@@ -7,14 +7,16 @@ export type Gated = {
   goOn(): void;
 };
 
-/** How many receivers go on at a time, before the rest of the event loop and a look at the pool. */
-const GO_ON_BATCH = 16;
+/** How many receivers go on at a time at most, before the rest of the event loop and a look at the pool. */
+const GO_ON_MAX = 16;
+/** One goes on for each so many pages: a read of UDP takes as many. Of more, the event loop's order, always the same, would decide who gets them. */
+const PAGES_EACH = 32;
 
 /**
  * Stops the receivers of one pool when its pages run short, and lets them go on, fairly, when there are some again.
  *
  *     pressure ──▶ all stop ──▶ waiting: A, B, C, … (first come, first served)
- *     relief   ──▶ A … P go on; a turn of the event loop later, without pressure, the next 16; and so on
+ *     relief   ──▶ A, or up to A … P, as there are pages, go on; a turn of the event loop later, without pressure, the next ones; and so on
  *
  * Who goes on and runs into pressure again stands at the end of the line: with n sockets each gets its share.
  * Law: a receiver waits only while there is pressure, or while a turn to let it go on is scheduled. Thread: owner only.
@@ -54,19 +56,24 @@ export class PageGate {
     this.#waiting.delete(receiver);
   }
 
-  /** Puts a receiver that has stopped reading in line. */
+  /** Puts a receiver that has stopped reading at the end of the line. */
   wait(receiver: Gated): void {
+    this.#waiting.delete(receiver);
     this.#waiting.add(receiver);
     // The pool tells nobody of a pressure that was over before it could: so look again.
     if (!this.#isTurnScheduled) this.#schedule();
   }
 
+  /** Those who were reading, or let go and had no turn yet, stand before those who wait since they had theirs. */
   #stopAll(): void {
-    for (const receiver of this.#receivers) this.#stop(receiver);
+    const waiting = [...this.#waiting];
+    const reading = [...this.#receivers].filter((receiver) => !this.#waiting.has(receiver));
+    this.#waiting.clear();
+    for (const receiver of reading) this.#stop(receiver);
+    for (const receiver of waiting) this.#waiting.add(receiver);
   }
 
   #stop(receiver: Gated): void {
-    if (this.#waiting.has(receiver)) return;
     receiver.stopForPages();
     this.wait(receiver);
   }
@@ -80,10 +87,10 @@ export class PageGate {
   }
 
   #nextTurn(): void {
-    let count = 0;
+    let rest = Math.min(GO_ON_MAX, Math.max(1, Math.floor(this.#pool.availablePages / PAGES_EACH)));
     for (const receiver of this.#waiting) {
       if (this.isClosed) return; // relief calls again
-      if (count++ === GO_ON_BATCH) {
+      if (rest-- === 0) {
         if (!this.#isTurnScheduled) this.#schedule();
         return;
       }

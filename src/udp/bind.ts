@@ -28,6 +28,7 @@ export async function bindUdp(options: UdpOptions, onBatch?: OnBatch): Promise<U
     joinGroups(socket, options);
     return receiveUdp(socket, options, onBatch);
   } catch (error) {
+    options.signal?.throwIfAborted(); // it has closed the socket
     socket.close();
     throw error;
   }

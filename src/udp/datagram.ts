@@ -1,4 +1,5 @@
 import { JumboError } from "../errors.ts";
+import { copyBytes } from "../memory/copy-bytes.ts";
 import type { Mbuf } from "../mbuf/mbuf.ts";
 import type { SocketAddress } from "../os/socket-address.ts";
 import type { HeldLedger } from "./held-ledger.ts";
@@ -197,6 +198,15 @@ export class HeldDatagram {
     return this.#mbuf.bytes;
   }
 
+  /**
+   * The same bytes as an mbuf, to be put into a chain, which takes a hold of its own. Let go by {@link release} here, not there.
+   * @throws JumboError `ERR_JUMBO_MBUF_RELEASED`
+   */
+  get mbuf(): Mbuf {
+    if (this.#isReleased) throw released();
+    return this.#mbuf;
+  }
+
   get isReleased(): boolean {
     return this.#isReleased;
   }
@@ -228,7 +238,7 @@ export class HeldDatagram {
 
 function copyOf(bytes: Buffer): Buffer<ArrayBuffer> {
   const target = Buffer.allocUnsafeSlow(bytes.length);
-  bytes.copy(target);
+  copyBytes(bytes, target, 0);
   return target;
 }
 

@@ -1,4 +1,4 @@
-import { makeBell } from "../os/epoll.ts";
+import { becomeBell } from "../os/epoll.ts";
 import type { Bell } from "../os/epoll.ts";
 import { makeHandle } from "./node-internals.ts";
 import type { UdpHandle } from "./node-internals.ts";
@@ -26,8 +26,9 @@ export class Doorbell {
 
   /** Muted at first. @throws Error when there is no descriptor for it, or Node does not take it */
   constructor(ring: () => void) {
-    this.#bell = makeBell();
-    this.#handle = hangBell(this.#bell, ring);
+    const { bell, handle } = hangBell(ring);
+    this.#bell = bell;
+    this.#handle = handle;
   }
 
   /** Rings while `fd` has something to read. 0 or −errno. */
@@ -61,23 +62,21 @@ export class Doorbell {
 }
 
 /**
- * Lets Node's event loop watch `bell`, and call `ring` whenever it is readable. Whoever closes the handle that is returned closes the bell.
- * @throws Error when Node does not take it; the bell is closed then
+ * Makes an epoll set that Node's event loop watches: `ring` is called whenever it is readable. Whoever closes the handle closes the set.
+ * @throws Error when there is no descriptor for it, or Node does not take it
  */
-export function hangBell(bell: Bell, ring: () => void): UdpHandle {
+export function hangBell(ring: () => void): { readonly bell: Bell; readonly handle: UdpHandle } {
   const handle = makeHandle();
-  const opened = handle.open(bell.fd);
-  if (opened < 0) {
-    bell.close();
+  // A socket of Node's own, closed with its thread whatever happens: the descriptor that the set takes the place of.
+  const bound = handle.bind("0.0.0.0", 0, 0);
+  try {
+    if (bound < 0) throw systemError(bound, "bind");
+    const bell = becomeBell(handle.fd); // in the same turn: the event loop has not seen the descriptor yet
+    handle.onmessage = ring; // oxlint-disable-line unicorn/prefer-add-event-listener -- a handle is no event target
+    handle.recvStart();
+    return { bell, handle };
+  } catch (error) {
     handle.close();
-    throw systemError(opened, "uv_udp_open");
+    throw error;
   }
-  const outcome = bell.become(); // in the same turn: the event loop has not seen the descriptor yet
-  if (outcome < 0) {
-    handle.close();
-    throw systemError(outcome, "dup3");
-  }
-  handle.onmessage = ring; // oxlint-disable-line unicorn/prefer-add-event-listener -- a handle is no event target
-  handle.recvStart();
-  return handle;
 }

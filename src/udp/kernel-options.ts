@@ -1,3 +1,4 @@
+import { addressOf } from "../os/address-of.ts";
 import {
   IPPROTO_IP,
   IPPROTO_IPV6,
@@ -6,6 +7,9 @@ import {
   IPV6_RECVTCLASS,
   IP_PKTINFO,
   IP_RECVTOS,
+  SOL_SOCKET,
+  SO_ATTACH_FILTER,
+  SO_DETACH_FILTER,
   UDP_GRO,
   errorName,
 } from "../os/udp-calls.ts";
@@ -14,11 +18,36 @@ import type { UdpCalls } from "../os/udp-calls.ts";
 /** Super-datagrams are up to 64 KiB long; in a shorter page their end would be lost, which is whole datagrams. */
 const GRO_PAGE_BYTES = 65_536;
 
-/** Turns UDP_GRO on. @returns why not; null when it is on */
-export function turnGroOn(calls: UdpCalls, fd: number, pageSizeBytes: number): string | null {
-  if (pageSizeBytes < GRO_PAGE_BYTES) return `the pool's pages are shorter than ${GRO_PAGE_BYTES} bytes`;
-  const outcome = calls.setOption(fd, IPPROTO_UDP, UDP_GRO, 1);
+/**
+ * Turns UDP_GRO on, or off: it belongs to the socket, and an earlier owner of an inherited one may have left it on.
+ * @returns why it is off; null when it is on, or not wanted
+ */
+export function setGro(calls: UdpCalls, fd: number, pageSizeBytes: number, isWanted: boolean): string | null {
+  const isLongEnough = pageSizeBytes >= GRO_PAGE_BYTES;
+  const outcome = calls.setOption(fd, IPPROTO_UDP, UDP_GRO, isWanted && isLongEnough ? 1 : 0);
+  if (!isWanted) return null;
+  if (!isLongEnough) return `the pool's pages are shorter than ${GRO_PAGE_BYTES} bytes`;
   return outcome === 0 ? null : `the kernel refuses UDP_GRO: ${errorName(outcome)}`;
+}
+
+/** struct sock_filter: one instruction, "return 0 bytes". Off V8's heap; the kernel copies it during the call. */
+const dropAll = new Uint8Array(new ArrayBuffer(128), 0, 8);
+dropAll[0] = 6; // BPF_RET | BPF_K
+
+/** From here on the kernel drops whatever is sent to the socket. */
+export function refuseMessages(calls: UdpCalls, fd: number): void {
+  // struct sock_fprog: u16 count of instructions, then at byte 8 where they are.
+  const program = new Uint32Array(new ArrayBuffer(128), 0, 4);
+  const address = addressOf(dropAll);
+  program[0] = 1;
+  program[2] = address % 2 ** 32;
+  program[3] = Math.floor(address / 2 ** 32);
+  calls.setOptionBytes(fd, SOL_SOCKET, SO_ATTACH_FILTER, new Uint8Array(program.buffer, 0, 16));
+}
+
+/** The end of {@link refuseMessages}. */
+export function admitMessages(calls: UdpCalls, fd: number): void {
+  calls.setOption(fd, SOL_SOCKET, SO_DETACH_FILTER, 0);
 }
 
 /** Asks the kernel for the ECN bits of each message. An IPv6 socket may get IPv4 messages too. */

@@ -2,10 +2,14 @@ import type { RemoteInfo, Socket } from "node:dgram";
 import type { Mbuf } from "../mbuf/mbuf.ts";
 import type { PageFiller } from "../mbuf/page-filler.ts";
 import { MessageRows } from "./message-rows.ts";
-import { handleOf, whyNoHandles } from "./node-internals.ts";
+import { followHandle } from "./handle-hooks.ts";
+import { handleOf, isConnected, whyNoHandles } from "./node-internals.ts";
+import type { UdpHandle } from "./node-internals.ts";
 import { noCounts } from "./reader.ts";
 import type { ReaderCounts, RowsSink, UdpReader } from "./reader.ts";
 
+/** As long as a timer can be. */
+const ALIVE_MS = 2 ** 31 - 1;
 /** Waiting for the consumer, when Node's reading cannot be stopped. */
 const WAITING_MAX = 1024;
 
@@ -13,7 +17,7 @@ const WAITING_MAX = 1024;
  * The portable engine: Node reads each datagram into memory of its own, and it is copied into a page.
  *
  * What Node reads in one turn of the event loop becomes one batch. While the consumer is busy, or the pool dry, Node's reading is stopped
- * where its handle is as we know it; elsewhere what comes is kept up to 1,024 datagrams, then dropped and counted.
+ * where its handle is as we know it and the socket is not connected; elsewhere what comes is kept up to 1,024 datagrams, then dropped and counted.
  */
 export class MessageReader implements UdpReader {
   readonly engine = "dgram";
@@ -26,15 +30,25 @@ export class MessageReader implements UdpReader {
   #waiting: MessageRows;
   #isStopped = false;
   #isClosed = false;
+  #isConnected: boolean;
   #isScheduled = false;
+  /** While Node's reading is stopped. */
+  #alive: NodeJS.Timeout | undefined;
 
   constructor(socket: Socket, pageSizeBytes: number, filler: PageFiller, sink: RowsSink) {
     this.#socket = socket;
+    this.#isConnected = isConnected(socket);
     this.#pageSizeBytes = pageSizeBytes;
     this.#filler = filler;
     this.#sink = sink;
     this.#waiting = new MessageRows(pageSizeBytes);
     socket.on("message", this.#onMessage);
+    const handle = whyNoHandles() === null ? handleOf(socket) : null;
+    if (handle !== null)
+      followHandle(handle, {
+        beforeConnect: () => this.#connecting(handle),
+        setRef: (isRef) => void (isRef ? this.#alive?.ref() : this.#alive?.unref()),
+      });
   }
 
   /** Node does not tell. */
@@ -45,7 +59,11 @@ export class MessageReader implements UdpReader {
   stop(): void {
     if (this.#isStopped) return;
     this.#isStopped = true;
-    if (!this.#isClosed && whyNoHandles() === null) handleOf(this.#socket)?.recvStop();
+    const handle = this.#isClosed || this.#isConnected || whyNoHandles() !== null ? null : handleOf(this.#socket);
+    if (handle === null) return;
+    handle.recvStop();
+    this.#alive = setInterval(() => {}, ALIVE_MS); // a handle that does not read keeps no process alive, this socket does
+    if (!handle.hasRef()) this.#alive.unref();
   }
 
   /** What waits is delivered also while nothing may be read: its pages may be all there are. */
@@ -54,6 +72,7 @@ export class MessageReader implements UdpReader {
     if (this.#waiting.rowCount > 0) this.#schedule();
     if (!mayRead || !this.#isStopped) return;
     this.#isStopped = false;
+    clearInterval(this.#alive);
     if (whyNoHandles() === null) handleOf(this.#socket)?.recvStart();
   }
 
@@ -64,9 +83,17 @@ export class MessageReader implements UdpReader {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    clearInterval(this.#alive);
     this.#socket.off("message", this.#onMessage);
     this.counts.dropped += this.#waiting.datagramCount;
     this.#waiting.giveBack();
+  }
+
+  /** Node's reading must not be stopped any more: see {@link RowsSink.connecting}. */
+  #connecting(handle: UdpHandle): void {
+    this.#isConnected = true;
+    clearInterval(this.#alive);
+    handle.recvStart();
   }
 
   #receive(bytes: Buffer, rinfo: RemoteInfo): void {

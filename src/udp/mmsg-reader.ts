@@ -1,10 +1,12 @@
 import type { Socket } from "node:dgram";
-import { SOL_SOCKET, SO_MEMINFO } from "../os/udp-calls.ts";
+import { IPPROTO_UDP, SOL_SOCKET, SO_MEMINFO, UDP_GRO } from "../os/udp-calls.ts";
 import type { UdpCalls } from "../os/udp-calls.ts";
 import type { JumboPool } from "../pool/pool.ts";
 import { Doorbell } from "./doorbell.ts";
 import { followHandle } from "./handle-hooks.ts";
-import { handleOf } from "./node-internals.ts";
+import { admitMessages, refuseMessages } from "./kernel-options.ts";
+import { Linger } from "./linger.ts";
+import { handleOf, isConnected } from "./node-internals.ts";
 import type { UdpHandle } from "./node-internals.ts";
 import { noCounts } from "./reader.ts";
 import type { ReaderCounts, RowsSink, UdpReader } from "./reader.ts";
@@ -15,10 +17,8 @@ import { systemError } from "./system-error.ts";
 const DATAGRAMS_PER_TURN = 512;
 const MS_PER_TURN = 1;
 const ROWS_MIN = 4;
-/** A turn that brought so many is under load: then waiting a little brings more at once. */
-const LOAD_DATAGRAMS = 4;
-/** A read that brought more does not linger: while it sleeps the kernel's buffer, 208 KiB by default, would run over. */
-const LINGER_BYTES_MAX = 65_536;
+/** What comes while a socket is retired is not waited for for ever. */
+const RETIRING_READS_MAX = 1000;
 const EAGAIN = 11;
 const EINTR = 4;
 /** Of the numbers that SO_MEMINFO tells: SK_MEMINFO_DROPS, <linux/sock_diag.h>. */
@@ -34,23 +34,20 @@ export type MmsgParts = {
 
 /** Of {@link MmsgParts.coalesceMicroseconds}, when nobody says otherwise: measured, see docs/architecture.md. */
 export const COALESCE_MICROSECONDS = 50;
+export const COALESCE_MICROSECONDS_MAX = 1000;
 
 /**
  * The Linux engine: many messages a system call, written by the kernel into pages of the pool.
  *
  *     doorbell rings ──▶ recvmmsg ──▶ rows ──▶ sink      again, until dry, or until its share of this turn is used up
  *
- * Under load it lingers: when it runs dry it sleeps for some tens of microseconds and reads again, which costs less than being woken for every few
- * datagrams. Only the socket that rang last does so, so that of many busy ones none waits for another's sleep.
- *
+ * Under load it lingers when it runs dry (see `linger.ts`), and reads again.
  * How many rows it asks for follows what came, and is halved when the consumer needs more than its share for them.
  *
  * At rest it holds no page. Node's own reading of the socket is stopped; everything else of the socket is as before.
  * What is left in the kernel after a turn rings again, behind the other sockets and timers.
  */
 export class MmsgReader implements UdpReader {
-  /** Of this thread: the one that rang last. */
-  static #lastRung: MmsgReader | null = null;
   readonly engine = "recvmmsg";
   readonly counts: ReaderCounts = noCounts();
   readonly #handle: UdpHandle;
@@ -58,11 +55,12 @@ export class MmsgReader implements UdpReader {
   readonly #calls: UdpCalls;
   readonly #sink: RowsSink;
   readonly #doorbell: Doorbell;
-  readonly #coalesceMicroseconds: number;
+  readonly #linger: Linger;
   #isStopped = false;
   #isClosed = false;
-  /** Datagrams that the turn before this one brought. */
-  #broughtBefore = 0;
+  #isConnected: boolean;
+  /** Node reads the socket again, itself. */
+  isRetired = false;
   /** Rows to arm for the next read: follows what came. */
   #rowsWanted = ROWS_MIN;
   #kernelDrops = 0;
@@ -73,10 +71,11 @@ export class MmsgReader implements UdpReader {
     const handle = handleOf(socket);
     if (handle === null || handle.fd < 0) throw new Error("the socket has no descriptor");
     this.#handle = handle;
+    this.#isConnected = isConnected(socket);
     this.#pool = pool;
     this.#calls = calls;
     this.#sink = sink;
-    this.#coalesceMicroseconds = coalesceMicroseconds;
+    this.#linger = new Linger(coalesceMicroseconds, (microseconds) => calls.sleep(microseconds));
     this.#doorbell = new Doorbell(() => this.#ring());
     const outcome = this.#doorbell.watch(handle.fd);
     if (outcome < 0) {
@@ -85,7 +84,12 @@ export class MmsgReader implements UdpReader {
     }
     this.#doorbell.setRef(handle.hasRef());
     handle.recvStop();
-    followHandle(handle, { setRef: (isRef) => this.#doorbell.setRef(isRef), beforeClose: () => this.close() });
+    followHandle(handle, {
+      setRef: (isRef) => this.#doorbell.setRef(isRef),
+      beforeClose: () => this.close(),
+      beforeConnect: () => this.#connecting(),
+      maySend: () => !this.#isConnected || this.isRetired || calls.isWritable(handle.fd),
+    });
   }
 
   kernelDrops(): number {
@@ -105,6 +109,7 @@ export class MmsgReader implements UdpReader {
   start(mayRead: boolean): void {
     if (!mayRead || this.#isClosed || this.#handle.fd < 0) return;
     this.#isStopped = false;
+    if (this.isRetired) return void this.#handle.recvStart();
     const outcome = this.#doorbell.watch(this.#handle.fd);
     if (outcome < 0) this.#sink.failed(systemError(outcome, "epoll_ctl"));
   }
@@ -117,8 +122,44 @@ export class MmsgReader implements UdpReader {
     if (this.#isClosed) return;
     this.kernelDrops(); // the last time it can be asked for
     this.#isClosed = true;
-    if (MmsgReader.#lastRung === this) MmsgReader.#lastRung = null;
+    this.#linger.close();
     this.#doorbell.close();
+  }
+
+  /**
+   * Gives the socket back to Node, with what the kernel has by now handed to the sink.
+   * Node must be able to read a connected socket: see {@link RowsSink.connecting}.
+   */
+  retire(): void {
+    if (this.isRetired || this.#isClosed) return;
+    const { fd } = this.#handle;
+    refuseMessages(this.#calls, fd); // what comes from here on is lost, as it may be; merged for a Node that cannot cut it must not be
+    this.#readAll(fd);
+    this.#calls.setOption(fd, IPPROTO_UDP, UDP_GRO, 0);
+    admitMessages(this.#calls, fd);
+    this.isRetired = true;
+    this.#linger.close();
+    this.#doorbell.close();
+    if (!this.#isStopped) this.#handle.recvStart();
+  }
+
+  /** Hands all that the kernel has to the sink, which takes it at once, whether we are stopped or not. */
+  #readAll(fd: number): void {
+    const rows = ReceiveRows.take(this.#pool, this.#calls);
+    try {
+      for (let reads = 0; reads < RETIRING_READS_MAX && rows.read(fd, ROWS_MAX) > 0; reads++) {
+        this.#count(rows);
+        this.#sink.take(rows);
+      }
+    } finally {
+      rows.giveBack();
+    }
+  }
+
+  /** From here on the kernel tells of ICMP errors. */
+  #connecting(): void {
+    this.#isConnected = true;
+    this.#sink.connecting();
   }
 
   #ring(): void {
@@ -130,8 +171,7 @@ export class MmsgReader implements UdpReader {
     try {
       isLent = this.#drain(rows);
     } finally {
-      this.#broughtBefore = this.counts.datagrams - before;
-      MmsgReader.#lastRung = this;
+      this.#linger.endTurn(this.counts.datagrams - before);
       if (!isLent) rows.giveBack();
     }
   }
@@ -140,8 +180,6 @@ export class MmsgReader implements UdpReader {
   #drain(rows: ReceiveRows): boolean {
     let rest = DATAGRAMS_PER_TURN;
     const endMs = performance.now() + MS_PER_TURN;
-    const mayLinger =
-      this.#coalesceMicroseconds > 0 && this.#broughtBefore >= LOAD_DATAGRAMS && MmsgReader.#lastRung === this;
     while (rest > 0 && !this.#isStopped) {
       const { fd } = this.#handle; // asked anew: the consumer may have closed the socket, and its number be another's
       if (fd < 0) return false;
@@ -161,8 +199,7 @@ export class MmsgReader implements UdpReader {
       }
       const isLate = performance.now() > endMs;
       if (count < armed) {
-        if (!mayLinger || isLate || rows.byteCount > LINGER_BYTES_MAX) return false; // dry; if not, it rings again
-        this.#calls.sleep(this.#coalesceMicroseconds);
+        if (isLate || !this.#linger.afterDry(rows.byteCount)) return false; // dry; if not, it rings again
       } else if (isLate) {
         this.#rowsWanted = Math.max(1, armed >> 1);
         return false;

@@ -7,13 +7,17 @@ import { Socket, createSocket } from "node:dgram";
 export type UdpHandle = {
   /** Negative when there is none (any more). */
   readonly fd: number;
-  open(fd: number): number;
+  bind(address: string, port: number, flags: number): number;
   recvStart(): number;
   recvStop(): number;
   ref(): void;
   unref(): void;
   hasRef(): boolean;
   close(callback?: () => void): void;
+  connect(address: string, port: number): number;
+  connect6(address: string, port: number): number;
+  send(...values: unknown[]): number;
+  send6(...values: unknown[]): number;
   /** What Node calls when it has read a message, or with −errno in `status`. Delivers it to the socket. */
   onmessage: (status: number, handle: UdpHandle, bytes?: Buffer, rinfo?: object) => void;
 };
@@ -84,7 +88,19 @@ function stateOf(socket: object): SocketState | null {
 
 function isUdpHandle(handle: unknown): handle is UdpHandle {
   if (typeof handle !== "object" || handle === null) return false;
-  const methods = ["open", "recvStart", "recvStop", "ref", "unref", "hasRef", "close"];
+  const methods = [
+    "open",
+    "recvStart",
+    "recvStop",
+    "ref",
+    "unref",
+    "hasRef",
+    "close",
+    "connect",
+    "connect6",
+    "send",
+    "send6",
+  ];
   return "fd" in handle && typeof handle.fd === "number" && methods.every((name) => isMethod(handle, name));
 }
 
@@ -99,4 +115,14 @@ function isMethod(object: object, name: string): boolean {
 export function findRunTicks(): (() => void) | null {
   const found: unknown = Reflect.get(process, "_tickCallback");
   return typeof found === "function" ? (found as () => void) : null; // checked to be a function; it takes nothing
+}
+
+/** Public API, but it answers by throwing. */
+export function isConnected(socket: Socket): boolean {
+  try {
+    socket.remoteAddress();
+    return true;
+  } catch {
+    return false;
+  }
 }

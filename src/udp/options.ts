@@ -1,7 +1,7 @@
 import { JumboError } from "../errors.ts";
 import { checkedFlag, checkedInteger, optionInvalid } from "../option.ts";
 import { JumboPool } from "../pool/pool.ts";
-import { COALESCE_MICROSECONDS } from "./mmsg-reader.ts";
+import { COALESCE_MICROSECONDS, COALESCE_MICROSECONDS_MAX } from "./mmsg-reader.ts";
 import type { UdpEngine } from "./reader.ts";
 
 /** How a bound socket is received from. */
@@ -58,7 +58,6 @@ export type UdpOptions = UdpReceiveOptions & {
   readonly signal?: AbortSignal;
 };
 
-const COALESCE_MICROSECONDS_MAX = 1000;
 const PORT_MAX = 65_535;
 const BUFFER_BYTES_MAX = 2 ** 31 - 1;
 const TTL_MAX = 255;

@@ -16,6 +16,11 @@ export type RowsSink = {
   failed(error: Error): void;
   /** There is no page: starts the reader again when there are some. */
   waitForPages(): void;
+  /**
+   * The socket is about to be connected. Then ICMP errors arrive, and libuv, while a send of its own waits for room, reads them itself, on the
+   * assumption that it is reading (libuv 1.52, udp.c: it aborts otherwise). So either Node reads it from now on, or no send of its own ever waits.
+   */
+  connecting(): void;
   /** Something broke that must not: the pool was closed under us. */
   broke(error: unknown): void;
 };

@@ -6,7 +6,7 @@ import { loadUdpCalls } from "../os/udp-calls.ts";
 import type { UdpCalls } from "../os/udp-calls.ts";
 import { PageGate } from "../pool/page-gate.ts";
 import type { JumboPool } from "../pool/pool.ts";
-import { askForEcn, askForLocalAddress, turnGroOn } from "./kernel-options.ts";
+import { askForEcn, askForLocalAddress, setGro } from "./kernel-options.ts";
 import { MessageReader } from "./message-reader.ts";
 import { MmsgReader } from "./mmsg-reader.ts";
 import { handleOf, whyNoHandles } from "./node-internals.ts";
@@ -37,7 +37,7 @@ export function receiveUdp(socket: Socket, options: UdpReceiveOptions, onBatch?:
   const gro = { isOn: false, reason: settings.gro ? (engineReason ?? "the dgram engine was chosen") : null };
   const fd = handleOf(socket)?.fd ?? -1;
   if (calls !== null && reader.engine === "recvmmsg") {
-    if (settings.gro) gro.reason = turnGroOn(calls, fd, settings.pool.pageSizeBytes);
+    gro.reason = setGro(calls, fd, settings.pool.pageSizeBytes, settings.gro);
     gro.isOn = settings.gro && gro.reason === null;
     if (settings.ecn) askForEcn(calls, fd, isIPv6);
     if (settings.localAddress) askForLocalAddress(calls, fd, isIPv6);

@@ -76,11 +76,6 @@ export class UdpReceiver extends EventEmitter<UdpEvents> implements AsyncIterabl
     if (this.#isBusy) parts.reader.stop();
   }
 
-  /** @internal True once the socket has closed. */
-  get isClosed(): boolean {
-    return this.#isClosed;
-  }
-
   /** Where it is bound. @throws Error `ERR_SOCKET_DGRAM_NOT_RUNNING` when it is closed, as Node's */
   address(): AddressInfo {
     return this.socket.address();
@@ -179,6 +174,9 @@ export class UdpReceiver extends EventEmitter<UdpEvents> implements AsyncIterabl
   isReady(): boolean {
     return !this.#isBusy;
   }
+
+  /** @internal From the reader, which lets no send of Node's wait: nothing is to be done. */
+  connecting(): void {}
 
   /** @internal From the reader, and from the socket. */
   failed(error: unknown): void {

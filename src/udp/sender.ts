@@ -1,4 +1,5 @@
 import type { Socket } from "node:dgram";
+import { isIPv4 } from "node:net";
 import { JumboError } from "../errors.ts";
 import { checkedInteger } from "../option.ts";
 import { SEND_ROWS, SendVector } from "../os/send-vector.ts";
@@ -58,6 +59,7 @@ export class Sender {
   #bytes = 0;
   #systemCalls = 0;
   #viaNode = 0;
+  #pendingViaNode = 0;
   #errors = 0;
 
   /** `calls` null: everything through Node. */
@@ -119,8 +121,10 @@ export class Sender {
     const { vector } = round;
     if (vector === null) return false;
     if (vector.count === SEND_ROWS) this.#flush(round);
+    if (this.#pendingViaNode > 0) return false; // nothing overtakes what waits there
     if (!vector.add(row.bytes, row.address, row.port, this.#isIPv6, row.segmentBytes)) return false;
     round.rows.push(row);
+    if (vector.isUrgent) this.#flush(round);
     return true;
   }
 
@@ -170,15 +174,19 @@ export class Sender {
 
   #sendOneViaNode(bytes: Buffer, address: string | undefined, port: number, round: Round): Promise<void> {
     this.#viaNode++;
+    this.#pendingViaNode++;
+    // As the kernel is given it on an IPv6 socket.
+    const target = this.#isIPv6 && address !== undefined && isIPv4(address) ? `::ffff:${address}` : address;
     return new Promise((resolve) => {
       const done = (error: Error | null): void => {
+        this.#pendingViaNode--;
         if (error === null) this.#count({ bytes, segmentBytes: 0 });
         else this.#fail(error, round);
         resolve();
       };
       try {
-        if (address === undefined) this.#socket.send(bytes, done);
-        else this.#socket.send(bytes, port, address, done);
+        if (target === undefined) this.#socket.send(bytes, done);
+        else this.#socket.send(bytes, port, target, done);
       } catch (error) {
         done(error instanceof Error ? error : new Error(String(error)));
       }

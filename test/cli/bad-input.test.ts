@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import dgram from "node:dgram";
 import { once } from "node:events";
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import net from "node:net";
@@ -23,6 +24,10 @@ const busy = net.createServer().listen(0, "127.0.0.1");
 await once(busy, "listening");
 after(() => void busy.close());
 const busyPort = portOf(busy);
+const busyUdp = dgram.createSocket("udp4").bind(0, "127.0.0.1");
+await once(busyUdp, "listening");
+after(() => void busyUdp.close());
+const busyUdpPort = busyUdp.address().port;
 
 type Case = readonly [exitCode: 1 | 2, answer: RegExp, ...args: string[]];
 const cases: readonly Case[] = [
@@ -40,6 +45,31 @@ const cases: readonly Case[] = [
   [2, /--json prints on standard output, where -o - puts the received bytes/, "tcp://:0", "-o", "-", "--json"],
   [1, /the port is in use; choose another, 0 for any free one/, `tcp://127.0.0.1:${busyPort}`],
   [1, /203\.0\.113\.7 is no address of this machine; 127\.0\.0\.1 is loopback/, "tcp://203.0.113.7:0"],
+  [1, /the port is in use; .* ss -lunp sport = :\d+$/m, `udp://127.0.0.1:${busyUdpPort}`],
+  [1, /203\.0\.113\.7 is no address of this machine; 127\.0\.0\.1 is loopback/, "udp://203.0.113.7:0"],
+  [1, /no\.such\.host\.invalid is no address of this machine/, "udp://no.such.host.invalid:0"],
+  [2, /--framing is for udp:\/\/ and there is no such URL; write udp:\/\/ for tcp:/, "tcp://:0", "--framing", "pcap"],
+  [2, /--gro is for udp:\/\/ and there is no such URL/, "tcp://:0", "--gro"],
+  [2, /--no-gro is for udp:\/\/ and there is no such URL/, "tcp://:0", "--no-gro"],
+  [
+    2,
+    /--framing says how datagrams are written, and they are only counted; .* -o FILE/,
+    "udp://:0",
+    "--framing",
+    "raw",
+  ],
+  [2, /--gro needs pages of 64 KiB/, "udp://:0", "--gro", "--page-size", "4096"],
+  [
+    2,
+    /connections take turns at .*x, and udp:\/\/ never ends, .* FOLDER\//,
+    "udp://:0",
+    "tcp://:0",
+    "-o",
+    inFolder("x"),
+  ],
+  [2, /connections take turns at standard output/, "udp://:0", "tcp://:0", "-o", "-"],
+  [2, /--engine data is for connections, and udp:\/\/ has none/, "udp://:0", "--engine", "data"],
+  [2, /--engine dgram is for udp:\/\/ and there is no such URL/, "tcp://:0", "--engine", "dgram"],
   [1, /there is no folder .*nowhere; make it first/, "tcp://:0", "-o", inFolder("nowhere/file")],
   [1, /folder is a folder: write .*folder\/ for one file per connection/, "tcp://:0", "-o", inFolder("folder")],
   [1, /there is a file in its place; leave the slash away/, "tcp://:0", "-o", `${inFolder("file")}/`],
@@ -86,6 +116,20 @@ test("a port that is in use costs nobody the file of the last run, and leaves no
   assert.equal(readFileSync(inFolder("file"), "utf8"), "the user's");
   assert.equal((await run(t, ...args, inFolder("new"))).code, 1);
   assert.equal(existsSync(inFolder("new")), false);
+});
+
+test("an engine that cannot be had", () => {
+  const environment = { ...process.env, JUMBO_FFI: "0" };
+  assert.throws(
+    () =>
+      execFileSync(process.execPath, [MAIN, "recv", "udp://:0", "--engine", "recvmmsg"], {
+        env: environment,
+        stdio: "pipe",
+      }),
+    (error: { status: number; stderr: Buffer }) =>
+      error.status === 2 &&
+      /^jumbo: [^\n]*--engine [^\n]*switched off by JUMBO_FFI=0[^\n]*\n$/.test(String(error.stderr)),
+  );
 });
 
 test("a mistake in JUMBO_AUDIT is one line too", () => {

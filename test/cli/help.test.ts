@@ -76,11 +76,16 @@ const mistyped: readonly (readonly [args: string[], answer: RegExp])[] = [
   [["recv", "tcp://:0", "--onec"], /unknown option '--onec' \(Did you mean --once\?\); see jumbo recv --help/],
   [
     ["recv", "tsl://:0"],
-    /nothing is known of tsl:\/\/ \(did you mean tls\?\); there are tcp:\/\/, tls:\/\/, unix:\/\//,
+    /nothing is known of tsl:\/\/ \(did you mean tls\?\); there are tcp:\/\/, tls:\/\/, unix:\/\/, udp:\/\/$/m,
   ],
   [
     ["recv", "tcp://:0", "--engine", "onraed"],
-    /no engine onraed \(did you mean onread\?\); --engine takes auto, onread, data/,
+    /no engine onraed \(did you mean onread\?\); --engine takes auto, onread, data, recvmmsg, dgram$/m,
+  ],
+  [["recv", "udp://:0", "--engine", "recvmsg"], /no engine recvmsg \(did you mean recvmmsg\?\)/],
+  [
+    ["recv", "udp://:0", "-o", "-", "--framing", "pacp"],
+    /no framing pacp \(did you mean pcap\?\); --framing takes raw, lines, pcap$/m,
   ],
   [["recv", "tcp://:0", "--engine", "io_uring"], /no engine io_uring; --engine takes auto, onread, data/],
 ];

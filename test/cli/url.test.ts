@@ -22,7 +22,15 @@ for (const [rest, host, port] of hosts) {
 }
 
 test("schemes are known in any case", () => {
-  for (const url of ["tcp://:1", "TCP://:1", "tls://:1", "unix:///tmp/x", "unix:///tmp/a%20b"])
+  for (const url of [
+    "tcp://:1",
+    "TCP://:1",
+    "tls://:1",
+    "unix:///tmp/x",
+    "unix:///tmp/a%20b",
+    "udp://:1",
+    "UDP://[::1]:1",
+  ])
     assert.equal(typeof parseUrl(url), "function");
 });
 
@@ -42,7 +50,12 @@ const wrong: readonly (readonly [url: string, answer: RegExp])[] = [
   ["tcp://", /is not tcp:\/\/host:port/],
   ["tcp://host:http", /is not tcp:\/\/host:port/],
   ["tcp://127.0.0.1:65536", /there is no port 65536/],
-  ["udp://:1", /nothing is known of udp:\/\/; there are tcp:\/\/, tls:\/\/, unix:\/\/$/],
+  ["udp://localhost", /the port is missing; write udp:\/\/localhost:9000$/],
+  ["udp://::1:9000", /an IPv6 address goes in brackets: udp:/],
+  [
+    "upd://:1",
+    /nothing is known of upd:\/\/ \(did you mean udp\?\); there are tcp:\/\/, tls:\/\/, unix:\/\/, udp:\/\/$/,
+  ],
   ["http://localhost", /nothing is known of http:\/\/; there are/],
   ["unix://relative", /is not unix:\/\/\/path: three slashes/],
   ["unix:///tmp/", /is not unix:\/\/\/path/],

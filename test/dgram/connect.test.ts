@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import { until } from "../support/at-rest.ts";
-import { RECEIVING, assertEngine, lacksMethod } from "./modules.ts";
+import { RECEIVING, assertConnectedEngine, lacksMethod } from "./modules.ts";
 import { bound, call, collect, drained, errorOf, noIPv6, open, portOf, senderTo, text, wrong } from "./sockets.ts";
 
 for (const dgram of RECEIVING) {
@@ -24,7 +24,7 @@ for (const dgram of RECEIVING) {
       assert.equal(events, 1);
       assert.deepEqual(socket.remoteAddress(), { address: "127.0.0.1", family: "IPv4", port });
       assert.ok(portOf(socket) > 0);
-      assertEngine(socket);
+      assertConnectedEngine(socket);
       const heard = text(socket);
       peer.send("hello", portOf(socket), "127.0.0.1");
       assert.equal(await heard, "hello");
@@ -122,7 +122,7 @@ for (const dgram of RECEIVING) {
     assert.equal(await question, "and now?");
     back.send("yes", portOf(socket), "127.0.0.1");
     assert.equal(await answer, "yes");
-    assertEngine(socket);
+    assertConnectedEngine(socket);
   });
 
   test(`${name}: refusals among messages: none of the messages is lost`, async (t) => {
@@ -178,6 +178,6 @@ for (const dgram of RECEIVING) {
     peer.send("to whom has connected itself", portOf(socket), "127.0.0.1");
     assert.equal(await heard, "to whom has connected itself");
     await turn();
-    assertEngine(socket);
+    assertConnectedEngine(socket);
   });
 }

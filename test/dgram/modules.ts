@@ -67,6 +67,14 @@ export function assertEngine(socket: Socket): void {
   assert.equal(stats.engineReason === null, libc !== null, "a reason exactly when the engine is the second choice");
 }
 
+/** A connected socket goes back to Node's path, and says so. */
+export function assertConnectedEngine(socket: Socket): void {
+  const stats = statsOf(socket);
+  if (stats === null) return;
+  assert.equal(stats.engine, "dgram");
+  assert.match(stats.engineReason ?? "", loadLibc().libc === null ? /./ : /connected/);
+}
+
 /** Fails when a jumbo socket that uses `recvmmsg` has read its messages one at a time. */
 export function assertBatched(socket: Socket): void {
   const stats = statsOf(socket);
