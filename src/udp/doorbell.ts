@@ -26,9 +26,7 @@ export class Doorbell {
 
   /** Muted at first. @throws Error when there is no descriptor for it, or Node does not take it */
   constructor(ring: () => void) {
-    const { bell, handle } = hangBell(ring);
-    this.#bell = bell;
-    this.#handle = handle;
+    ({ bell: this.#bell, handle: this.#handle } = hangBell(ring));
   }
 
   /** Rings while `fd` has something to read. 0 or −errno. */
@@ -61,11 +59,17 @@ export class Doorbell {
   }
 }
 
+export type HungBell = {
+  readonly bell: Bell;
+  /** Whose descriptor is the epoll set now. Whoever closes it closes the set. */
+  readonly handle: UdpHandle;
+};
+
 /**
- * Makes an epoll set that Node's event loop watches: `ring` is called whenever it is readable. Whoever closes the handle closes the set.
+ * Makes an epoll set that Node's event loop watches, and that calls `ring` whenever something in it is readable.
  * @throws Error when there is no descriptor for it, or Node does not take it
  */
-export function hangBell(ring: () => void): { readonly bell: Bell; readonly handle: UdpHandle } {
+export function hangBell(ring: () => void): HungBell {
   const handle = makeHandle();
   // A socket of Node's own, closed with its thread whatever happens: the descriptor that the set takes the place of.
   const bound = handle.bind("0.0.0.0", 0, 0);

@@ -89,7 +89,7 @@ function stateOf(socket: object): SocketState | null {
 function isUdpHandle(handle: unknown): handle is UdpHandle {
   if (typeof handle !== "object" || handle === null) return false;
   const methods = [
-    "open",
+    "bind",
     "recvStart",
     "recvStop",
     "ref",
