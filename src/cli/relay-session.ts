@@ -28,7 +28,7 @@ export type RelaySessionOptions = {
   readonly print: (text: string) => void;
 };
 
-type Proxied = { readonly client: Socket; readonly target: Socket; readonly up: Relay; readonly down: Relay };
+type Proxied = { readonly up: Relay; readonly down: Relay };
 
 /** Lines about failures; after that many they are only counted. */
 const LINES_MAX = 100;
@@ -110,7 +110,8 @@ export class RelaySession {
     const { signal } = this.#cut;
     const up = relay(client, target, { pool, engine, signal });
     const down = relay(target, client, { pool, engine, signal });
-    const proxied = { client, target, up, down };
+    const proxied = { up, down };
+    const bothClosed = Promise.all([closed(client), closed(target)]);
     this.#connections++;
     this.#open.add(proxied);
     Promise.all([up.done, down.done]).then(
@@ -118,7 +119,8 @@ export class RelaySession {
       (error: unknown) => {
         if (!this.#isClosed) this.#failed(describeFailure(peer, proxied, to, error));
         else this.#failures++;
-        this.#ended(proxied);
+        // With the last 'close' every write has been called back, and its page is back.
+        void bothClosed.then(() => this.#ended(proxied));
       },
     );
   }
@@ -143,6 +145,11 @@ export class RelaySession {
   #settleIfDone(): void {
     if (this.#isClosed && this.#open.size === 0) this.#settle();
   }
+}
+
+/** Resolves with the event: `socket.closed` is true before the system has let go of what is being written. */
+function closed(socket: Socket): Promise<void> {
+  return new Promise((resolve) => socket.once("close", () => resolve()));
 }
 
 function describeFailure(peer: string, { up, down }: Proxied, to: Endpoint, error: unknown): string {

@@ -2,6 +2,8 @@
 export { relay } from "./relay.ts";
 export type { Relay, RelayOptions, RelayStats } from "./relay.ts";
 export type { RelayEngine } from "./mover.ts";
+export type { Mbuf, MbufChain } from "../mbuf/index.ts";
+export type { ReceiveOptions } from "../tcp/index.ts";
 export { writeTo } from "./write-to.ts";
 export type { WriteOptions, WriteTarget } from "./write-to.ts";
 export { duplexOf, readableOf, webStreamOf } from "./streams.ts";

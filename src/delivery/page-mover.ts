@@ -5,6 +5,7 @@ import { loadSpliceCalls } from "../os/splice-calls.ts";
 import type { JumboPool } from "../pool/pool.ts";
 import { receive } from "../tcp/receive.ts";
 import { systemError } from "../udp/system-error.ts";
+import { letGoWith } from "./let-go.ts";
 import type { Mover } from "./mover.ts";
 import { descriptorOf } from "./socket-handle.ts";
 
@@ -76,7 +77,7 @@ export class PageMover implements Mover {
     this.pagesPinned++;
     if (this.pagesPinned > this.pagesPinnedPeak) this.pagesPinnedPeak = this.pagesPinned;
     this.#to.write(mbuf.bytes, () => {
-      mbuf.release();
+      letGoWith(() => mbuf.release());
       this.bytesWritten += length;
       this.pagesPinned--;
       this.#goOn();

@@ -5,6 +5,7 @@ import type { Mbuf } from "../mbuf/mbuf.ts";
 import { optionInvalid } from "../option.ts";
 import { receive } from "../tcp/receive.ts";
 import type { ReceiveOptions } from "../tcp/receive.ts";
+import { letGoWith } from "./let-go.ts";
 import { placeOf, putMbufs } from "./place-in.ts";
 import type { Place } from "./place-in.ts";
 
@@ -110,7 +111,7 @@ class Intake {
     for (const mbuf of this.#waiting) {
       if (mbuf.length > left) break;
       left -= mbuf.length;
-      mbuf.release();
+      letGoWith(() => mbuf.release());
       count++;
     }
     this.#waiting.splice(0, count);
@@ -119,7 +120,7 @@ class Intake {
 
   /** The socket has failed: who asks later is told so. */
   #drop(): void {
-    for (const mbuf of this.#waiting.splice(0)) mbuf.release();
+    for (const mbuf of this.#waiting.splice(0)) letGoWith(() => mbuf.release());
     this.#skip = 0;
   }
 }

@@ -56,7 +56,7 @@ const relayed = new WeakSet<Socket>();
  * `allowHalfOpen: true`, or Node ends the second with the first.
  *
  * A failure of either (a reset, a socket that is destroyed before its end), or `signal`, destroys both. `to` is reset then, so that its
- * peer does not take what came for all there was. Until the end both sockets are the relay's: do not read from the one, write to the
+ * peer does not take what came for all there was; pages that are being written are back with its `'close'`. Until the end both sockets are the relay's: do not read from the one, write to the
  * other, pause, or resume.
  *
  * At most `windowPages` pages wait for `to`; with `splice` none do, but what is in one pipe of the kernel's.

@@ -9,8 +9,8 @@ import { handleOf } from "./socket-handle.ts";
 
 /** Splices in a turn before the rest of the event loop has its turn. */
 const ROUNDS_MAX = 16;
-/** More than a pipe holds: a slot may hold more than its 4 KiB. */
-const SPLICE_BYTES_MAX = PIPE_BYTES * 16;
+/** A slot of a pipe may hold more than its 4 KiB. */
+const SPLICE_BYTES_MAX = PIPE_BYTES * 4;
 const [EINTR, EAGAIN, EINVAL] = [-4, -11, -22];
 
 /**

@@ -5,6 +5,7 @@ import { Writable } from "node:stream";
 import { JumboError } from "../errors.ts";
 import { MbufChain } from "../mbuf/chain.ts";
 import { optionInvalid } from "../option.ts";
+import { letGoWith } from "./let-go.ts";
 
 /** Where a chain can be written to. */
 export type WriteTarget = FileHandle | number | Writable;
@@ -45,7 +46,7 @@ export async function writeTo(target: WriteTarget, chain: MbufChain, options: Wr
     signal?.throwIfAborted();
     await write(taken, signal);
   } finally {
-    taken.release();
+    letGoWith(() => taken.release());
   }
   return lengthBytes;
 }
@@ -86,7 +87,7 @@ async function writeToFile(
 ): Promise<void> {
   while (chain.lengthBytes > 0) {
     const bytes = await write(chain.segments().slice(0, SEGMENTS_MAX));
-    chain.trimStart(bytes);
+    letGoWith(() => chain.trimStart(bytes));
     signal?.throwIfAborted();
   }
 }
@@ -114,7 +115,7 @@ function writeToStream(stream: Writable, chain: MbufChain, signal: AbortSignal |
     for (const view of views) {
       stream.write(view, (error) => {
         if (error) failure ??= { error };
-        else if (failure === null) chain.trimStart(view.length); // they come back in order
+        else if (failure === null) letGoWith(() => chain.trimStart(view.length)); // they come back in order
         if (--viewsLeft === 0) settle();
       });
     }

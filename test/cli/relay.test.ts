@@ -11,6 +11,7 @@ import net from "node:net";
 import path from "node:path";
 import { after, test } from "node:test";
 import type { TestContext } from "node:test";
+import { until } from "../support/at-rest.ts";
 import { isPattern, pattern } from "../support/pattern.ts";
 import { listen } from "../support/sockets.ts";
 import { RunningCommand, connect, missing, run, temporaryFolder } from "./command.ts";
@@ -84,11 +85,23 @@ test("SIGTERM waits for the connections there are, SIGINT cuts them; both report
   }
 });
 
+test("SIGINT while a client takes nothing: what is written is cut, and every page is back", async (t) => {
+  const target = await listen(t, (socket) => void socket.on("error", () => {}).write(pattern(0, 30_000_000)));
+  const { command, port } = await relaying(t, `tcp://127.0.0.1:${target}`, "--engine", "pages", "--json");
+  const client = (await connect(t, port)).pause();
+  await until(() => client.readableLength > 0, "some has come");
+  command.child.kill("SIGINT");
+  const report = await command.report();
+  assert.deepEqual(await command.ended, { code: 0, signal: null });
+  assert.deepEqual([report.pool.inUse, report["failures"], report["endedBy"]], [0, 1, "SIGINT"]);
+});
+
 test("a second signal ends at once, by itself", async (t) => {
-  const target = await listen(t, () => {});
+  let accepted = 0;
+  const target = await listen(t, (socket) => void (accepted++, socket.on("error", () => {})));
   const { command, port } = await relaying(t, `tcp://127.0.0.1:${target}`);
   (await connect(t, port)).write("hello");
-  await once(net.connect(port, "127.0.0.1"), "connect");
+  await until(() => accepted === 1, "relayed");
   command.child.kill("SIGTERM");
   await command.says(/to the end; again to end at once/);
   command.child.kill("SIGTERM");

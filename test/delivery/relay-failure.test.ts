@@ -131,6 +131,19 @@ for (const engine of ENGINES) {
     }
   });
 
+  test(`${engine}: a pool that is closed by force in mid-transfer harms nobody but the relay`, options, async (t) => {
+    const pool = new JumboPool();
+    const { from, sender, to, taker } = await ends(t);
+    const leg = relay(from, to, { pool, engine });
+    taker.pause();
+    sender.write(pattern(0, 20_000_000));
+    await until(() => leg.stats().pauses > 0, "stalled, with pages pinned");
+    pool.close({ force: true });
+    to.destroy();
+    await assert.rejects(leg.done);
+    await until(() => from.closed && to.closed && leg.stats().pagesPinned === 0, "both are closed");
+  });
+
   test(`${engine}: a target that somebody ends too early is an error, not a lost rest`, options, async (t) => {
     const pool = poolFor(t);
     const { from, sender, to, taker } = await ends(t);
