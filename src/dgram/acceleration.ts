@@ -99,15 +99,11 @@ export function accelerateIn(resource: AsyncResource, socket: Socket, options: A
     );
   }
   const { calls } = found;
-  const pool = (threadPool ??= new JumboPool({
-    pageSizeBytes: PAGE_BYTES,
-    pagesMax: PAGES_MAX,
-    stolenMax: 0,
-    pagesInitial: 0,
-  }));
   const emitter = new MessageEmitter(handle, resource, runTicks, shareMemory);
   let reader: MmsgReader;
+  let pool: JumboPool;
   try {
+    pool = poolOfThread(); // there may be no address space for it
     // In that context, so that its doorbell rings in it.
     reader = resource.runInAsyncScope(
       () => new MmsgReader(socket, { pool, calls, sink: emitter, coalesceMicroseconds }),
@@ -128,6 +124,11 @@ export function accelerateIn(resource: AsyncResource, socket: Socket, options: A
       pagesInUse: pool.stats().inUse,
     }),
   };
+}
+
+function poolOfThread(): JumboPool {
+  const pages = { pageSizeBytes: PAGE_BYTES, pagesMax: PAGES_MAX, pagesInitial: 0, stolenMax: 0 };
+  return (threadPool ??= new JumboPool(pages));
 }
 
 function whyNoGro(gro: boolean | undefined): string | null {

@@ -8,6 +8,10 @@ import { MessageSlab, ownCopyOf } from "./message-memory.ts";
 /** A message that was read, and not emitted yet. */
 type Message = { readonly bytes: Buffer; readonly rinfo: object };
 
+/** Of a turn of the event loop; then others have theirs. Looked at after each so many messages. */
+const MS_PER_TURN = 1;
+const MESSAGES_PER_LOOK = 32;
+
 /**
  * From Node 24 on what a listener puts into the context (`AsyncLocalStorage.enterWith`) is gone when it returns, so each is called in a scope of its
  * own; before, it stayed with the socket.
@@ -28,10 +32,9 @@ export class MessageEmitter implements RowsSink {
   /** Null: each message has memory of its own. */
   readonly #slab: MessageSlab | null;
   #reader: MmsgReader | null = null;
-  /** Of the rows at hand. */
-  #emitted = 0;
   readonly #late: Message[] = [];
   #isConnecting = false;
+  #isScheduled = false;
 
   /** `handle.onmessage` is Node's; `resource` the context that listeners are called in. */
   constructor(handle: UdpHandle, resource: AsyncResource, runTicks: () => void, sharesMemory: boolean) {
@@ -46,20 +49,26 @@ export class MessageEmitter implements RowsSink {
   }
 
   take(rows: DatagramRows): boolean {
-    this.#emitted = 0;
-    if (this.#isConnecting) {
-      this.#postpone(rows);
-      return true;
-    }
+    const rest: Message[] = [];
+    const endMs = performance.now() + MS_PER_TURN;
+    // A connect() of a listener's may come back here: what it brings then is for later, behind what is at hand.
+    let isOver = this.#isConnecting;
+    let emitted = 0;
     let isWhole = false;
     try {
       this.#each(rows, (bytes, rinfo) => {
-        this.#emitted++;
-        this.#emit(bytes, rinfo);
+        if (isOver) {
+          rest.push({ bytes, rinfo });
+        } else {
+          emitted++;
+          this.#emit(bytes, rinfo);
+          isOver = emitted % MESSAGES_PER_LOOK === 0 && performance.now() > endMs;
+        }
       });
       isWhole = true;
     } finally {
-      if (!isWhole) this.#postpone(rows);
+      if (!isWhole) this.#each(rows, (bytes, rinfo, index) => void (index >= emitted && rest.push({ bytes, rinfo })));
+      if (!isWhole || rest.length > 0) this.#postpone(rest);
     }
     return true;
   }
@@ -82,8 +91,11 @@ export class MessageEmitter implements RowsSink {
   /** Node reads it from now on; what is there by now is emitted before that, and not from within `connect()`. */
   connecting(): void {
     this.#isConnecting = true;
-    this.#reader?.retire();
-    this.#isConnecting = false;
+    try {
+      this.#reader?.retire();
+    } finally {
+      this.#isConnecting = false;
+    }
   }
 
   broke(error: unknown): void {
@@ -91,7 +103,8 @@ export class MessageEmitter implements RowsSink {
   }
 
   /** Calls `visit` with each datagram, in memory that is the listener's to keep. */
-  #each(rows: DatagramRows, visit: (bytes: Buffer, rinfo: object) => void): void {
+  #each(rows: DatagramRows, visit: (bytes: Buffer, rinfo: object, index: number) => void): void {
+    let index = 0;
     this.#slab?.expect(rows.byteCount, rows.datagramCount);
     for (let row = 0; row < rows.rowCount; row++) {
       const length = rows.lengthOf(row);
@@ -101,7 +114,7 @@ export class MessageEmitter implements RowsSink {
         const end = Math.min(start + step, length);
         const bytes = shared?.subarray(start, end) ?? ownCopyOf(rows.bytesOf(row, start, end - start));
         const { address, family, port } = rows.sourceOf(row);
-        visit(bytes, { address, family, port });
+        visit(bytes, { address, family, port }, index++);
       }
     }
     this.#slab?.done();
@@ -116,24 +129,28 @@ export class MessageEmitter implements RowsSink {
     this.#runTicks();
   }
 
-  /** Keeps what was not emitted for later, and reads nothing before that. */
-  #postpone(rows: DatagramRows): void {
-    let index = 0;
-    this.#each(rows, (bytes, rinfo) => {
-      if (index++ >= this.#emitted) this.#late.push({ bytes, rinfo });
-    });
+  /** Keeps what was not emitted for later, before what came after it, and reads nothing before that. */
+  #postpone(rest: readonly Message[]): void {
+    if (this.#isConnecting) this.#late.push(...rest);
+    else this.#late.unshift(...rest);
     this.#reader?.stop();
     this.#scheduleLate();
   }
 
   #scheduleLate(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
     this.#resource.runInAsyncScope(() => setImmediate(() => this.#emitLate()));
   }
 
   #emitLate(): void {
+    this.#isScheduled = false;
+    const endMs = performance.now() + MS_PER_TURN;
     try {
-      for (let message = this.#late.shift(); message !== undefined; message = this.#late.shift()) {
-        this.#emit(message.bytes, message.rinfo);
+      for (let count = 1; this.#late.length > 0; count++) {
+        const message = this.#late.shift();
+        if (message !== undefined) this.#emit(message.bytes, message.rinfo);
+        if (count % MESSAGES_PER_LOOK === 0 && performance.now() > endMs) break;
       }
     } finally {
       if (this.#late.length > 0) this.#scheduleLate();

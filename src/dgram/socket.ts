@@ -26,7 +26,7 @@ export class Socket extends NodeSocket {
     const context = new AsyncResource("JUMBO_DGRAM"); // 'message' is emitted in the context in which the socket was made, as Node does it
     // Not by a listener, which everybody could see, and remove: an `emit` of its own until it is bound.
     const emit = (name: string, ...values: unknown[]): boolean => {
-      if (name === "listening") {
+      if (name === "listening" && this.#acceleration === null) {
         // Not what somebody else has put over it since.
         if (Object.getOwnPropertyDescriptor(this, "emit")?.value === emit) Reflect.deleteProperty(this, "emit");
         this.#acceleration = accelerateIn(context, this, options);

@@ -14,9 +14,9 @@ const ECN_MASK = 3;
 const HEADER = 16;
 const IOVECS = 8;
 const NAME = 8;
-const CONTROL = 32;
+const CONTROL = 64;
 const NAME_BYTES = SOCKET_ADDRESS_WORDS * 4;
-/** Room for what is asked for: GRO size (24), traffic class (24 and 24), local address (40). */
+/** Room for what we ask for, GRO size (24), traffic class (24 and 24), local address (40), and for what others have asked the socket for. */
 const CONTROL_BYTES = CONTROL * 4;
 
 // Of an mmsghdr: where its fields are. Pointers and sizes take two words, the low one first (little-endian on both architectures).

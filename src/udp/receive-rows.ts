@@ -177,6 +177,7 @@ export class ReceiveRows implements DatagramRows {
   #armRest(row: number): boolean {
     const page = this.#rests[row] ?? null;
     if (page !== null && page.holdCount === 1) return true;
+    this.#rests[row] = null; // before anything can throw: it is not ours any more
     if (page !== null && !page.isReleased) page.release(); // its last holder lets it go
     return (this.#rests[row] = this.#pool.alloc()) !== null;
   }

@@ -46,7 +46,8 @@ const EMSGSIZE = 90;
 let spareVector: SendVector | null = null;
 
 /**
- * Sends on a bound socket: many datagrams a system call, and what the kernel does not take at once through Node, which waits until it does.
+ * Sends on a bound socket: many datagrams a system call, and what the kernel does not take at once through Node, which waits until it does (not
+ * on a connected socket: there it fails with `EAGAIN`, see `reader.ts`).
  *
  * The bytes are taken during the call: they are the caller's again when it returns, also while the promise is pending.
  */
@@ -237,7 +238,7 @@ function checked(datagram: OutgoingDatagram): OutgoingDatagram {
   if ((address === undefined) !== (port === undefined)) throw wrong("address and port come together, or not at all");
   if (port !== undefined) checkedInteger("port", port, 0, PORT_MAX);
   if (address !== undefined && typeof address !== "string") throw wrong("address must be a string");
-  return datagram;
+  return { bytes, address, port }; // asked for once: they may be getters
 }
 
 function wrong(text: string): JumboError {
