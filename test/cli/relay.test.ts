@@ -63,7 +63,7 @@ test("SIGTERM waits for the connections there are, SIGINT cuts them; both report
   const target = await listen(t, (socket) => void socket.on("error", () => {}).pipe(socket));
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     const { command, port } = await relaying(t, `tcp://127.0.0.1:${target}`);
-    const client = await connect(t, port);
+    const client = (await connect(t, port)).on("error", () => {}); // cut, it may be told by a reset
     client.write("hello");
     await once(client, "data");
     command.child.kill(signal);
@@ -88,7 +88,7 @@ test("SIGTERM waits for the connections there are, SIGINT cuts them; both report
 test("SIGINT while a client takes nothing: what is written is cut, and every page is back", async (t) => {
   const target = await listen(t, (socket) => void socket.on("error", () => {}).write(pattern(0, 30_000_000)));
   const { command, port } = await relaying(t, `tcp://127.0.0.1:${target}`, "--engine", "pages", "--json");
-  const client = (await connect(t, port)).pause();
+  const client = (await connect(t, port)).on("error", () => {}).pause();
   await until(() => client.readableLength > 0, "some has come");
   command.child.kill("SIGINT");
   const report = await command.report();
@@ -100,7 +100,7 @@ test("a second signal ends at once, by itself", async (t) => {
   let accepted = 0;
   const target = await listen(t, (socket) => void (accepted++, socket.on("error", () => {})));
   const { command, port } = await relaying(t, `tcp://127.0.0.1:${target}`);
-  (await connect(t, port)).write("hello");
+  (await connect(t, port)).on("error", () => {}).write("hello");
   await until(() => accepted === 1, "relayed");
   command.child.kill("SIGTERM");
   await command.says(/to the end; again to end at once/);
