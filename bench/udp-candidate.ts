@@ -1,7 +1,7 @@
 /**
  * One way to receive UDP in Node, measured in a process of its own.
  *
- *     node --expose-gc dist/bench/udp-candidate.js <dgram|jumbo|jumbo-drop-in> RCVBUF
+ *     node --expose-gc dist/bench/udp-candidate.js <dgram|jumbo|jumbo-drop-in|jumbo-drop-in-shared> RCVBUF
  *
  * Prints its port, and at the first end marker its figures. Looks at one byte of each datagram. CPU time is that of the whole
  * process, from the first datagram to the last. Modules are loaded by the candidate that uses them: dgram's process has no jumbo.
@@ -25,7 +25,8 @@ const PAGES_MAX = 1024;
 const candidates: Record<string, (total: UdpTotal, bufferBytes: number) => Promise<Receiving>> = {
   dgram: receiveDgram,
   jumbo: receiveJumbo,
-  "jumbo-drop-in": receiveDropIn,
+  "jumbo-drop-in": (total, bufferBytes) => receiveDropIn(total, bufferBytes, false),
+  "jumbo-drop-in-shared": (total, bufferBytes) => receiveDropIn(total, bufferBytes, true),
 };
 
 async function receiveDgram(total: UdpTotal, bufferBytes: number): Promise<Receiving> {
@@ -59,9 +60,9 @@ async function receiveJumbo(total: UdpTotal, bufferBytes: number): Promise<Recei
   return { ...whereabouts(receiver.socket), finish };
 }
 
-async function receiveDropIn(total: UdpTotal, bufferBytes: number): Promise<Receiving> {
+async function receiveDropIn(total: UdpTotal, bufferBytes: number, shareMemory: boolean): Promise<Receiving> {
   const jumbo = await import("../src/dgram/index.ts");
-  const socket = jumbo.createSocket({ type: "udp4", recvBufferSize: bufferBytes });
+  const socket = jumbo.createSocket({ type: "udp4", recvBufferSize: bufferBytes, shareMemory });
   socket.on("message", (message: Buffer) => total.add(message));
   await bound(socket);
   const finish = (): Promise<Figures> => {

@@ -119,6 +119,7 @@ function receiversWith(remarks: string[]): Receiver[] {
     args: ["--expose-gc", compiledFile("udp-candidate.js"), candidate, `${BUFFER_BYTES}`],
   });
   const receivers = [node(ROWS.dgram, "dgram"), node(ROWS.jumbo, "jumbo"), node(ROWS.dropIn, "jumbo-drop-in")];
+  receivers.push(node(ROWS.shared, "jumbo-drop-in-shared"));
   const bun = findBun();
   if (bun === null)
     remarks.push("Bun is left out: it is not installed; npm install --no-save bun@1.4.5 brings it (100 MB, Linux)");
