@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import type { TestContext } from "node:test";
 import { setImmediate as turn, setTimeout as delay } from "node:timers/promises";
-import type { JumboPool } from "../../src/index.ts";
+import type { JumboPool, Page } from "../../src/index.ts";
 import type { OnBatch, UdpBatch, UdpEngine, UdpReceiver } from "../../src/udp/index.ts";
 import { poolFor, until } from "../support/at-rest.ts";
 import {
@@ -31,7 +31,7 @@ type Made = {
 };
 
 async function make(t: TestContext, engine: UdpEngine, onBatch?: OnBatch): Promise<Made> {
-  const pool = poolFor(t);
+  const pool = poolFor(t, { pagesMax: 512 });
   const receiver = await receiverOn(t, { pool, engine }, onBatch);
   const sender = await senderTo(t, receiver);
   const send = (first: number, count: number): void => {
@@ -98,6 +98,32 @@ withEngines("while the promise is pending nothing is read: it waits in the kerne
     await turn();
   }
   assert.deepEqual(seen, upTo(51));
+  go();
+});
+
+withEngines("nor when the pool comes under pressure and out of it meanwhile", async (t, engine) => {
+  let atWork = 0;
+  let go = (): void => {};
+  const seen: number[] = [];
+  const { receiver, pool, send } = await make(t, engine, async (batch) => {
+    assert.equal(++atWork, 1, "one batch at a time");
+    seen.push(...numbersOf(batch));
+    await new Promise<void>((resolve) => (go = resolve));
+    atWork--;
+  });
+  send(0, 1);
+  await until(() => seen.length === 1, "the first");
+  send(1, 30);
+  for (let round = 0; round < 3; round++) {
+    const pages: Page[] = [];
+    pool.allocMany(pages, pool.pagesMax);
+    await until(() => receiver.stats().pauses > round, "it hears of the shortage");
+    for (const page of pages) page.release();
+    for (let turns = 0; turns < 10; turns++) await turn();
+    assert.equal(seen.length, 1);
+  }
+  await until(() => (go(), seen.length === 31), "later");
+  assert.deepEqual(seen, upTo(31));
   go();
 });
 

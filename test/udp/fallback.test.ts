@@ -84,7 +84,7 @@ test("koffi is not installed", async (t) => {
   try {
     cpSync(fileURLToPath(new URL("src", ROOT)), path.join(folder, "src"), { recursive: true });
     writeFileSync(path.join(folder, "package.json"), '{ "type": "module" }');
-    const found = await report("", { root: pathToFileURL(folder + path.sep) });
+    const found = await report("", { root: pathToFileURL(folder + path.sep), environment: { JUMBO_FFI: "" } });
     assertPortable(found, /^koffi does not load: Cannot find module 'koffi'/);
     return assert.equal(found.sent.viaNode, LENGTHS.length);
   } finally {

@@ -47,7 +47,7 @@ withEngines("under a flood timers still fire, and so does a socket with little t
   }
   await worker.terminate();
   const median = delays.toSorted((a, b) => a - b)[20] ?? Infinity;
-  assert.ok(median < 25, `a timer of 1 ms and a datagram take ${median} ms in the middle`);
+  assert.ok(median < 50, `a timer of 1 ms and a datagram take ${median} ms in the middle`);
 });
 
 test("recvmmsg: two floods are read in turns", { skip: noCalls }, async (t) => {
