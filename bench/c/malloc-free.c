@@ -10,6 +10,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "measure.h"
+
 enum { BYTES = 4096, ROUNDS_MAX = 1000 };
 
 static double now_ns(void)
@@ -34,20 +36,6 @@ static int by_value(const void *a, const void *b)
 {
 	double x = *(const double *)a, y = *(const double *)b;
 	return (x > y) - (x < y);
-}
-
-static double peak_rss_mb(void)
-{
-	char line[256];
-	long kb = 0;
-	FILE *f = fopen("/proc/self/status", "r");
-	if (f == NULL)
-		return 0;
-	while (fgets(line, sizeof line, f) != NULL)
-		if (sscanf(line, "VmHWM: %ld kB", &kb) == 1)
-			break;
-	fclose(f);
-	return kb * 1024 / 1e6;
 }
 
 int main(int argc, char **argv)

@@ -16,6 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "measure.h"
+
 enum { READ_BYTES = 65536, EVENTS = 1024 };
 
 struct ring {
@@ -25,38 +27,6 @@ struct ring {
 
 static unsigned char buffer[READ_BYTES];
 static volatile unsigned char touched;
-
-static void fail(const char *what)
-{
-	perror(what);
-	exit(1);
-}
-
-static double seconds_now(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec + t.tv_nsec / 1e9;
-}
-
-static double seconds_of(struct timeval t)
-{
-	return t.tv_sec + t.tv_usec / 1e6;
-}
-
-static double peak_rss_mb(void)
-{
-	char line[256];
-	long kb = 0;
-	FILE *f = fopen("/proc/self/status", "r");
-	if (f == NULL)
-		return 0;
-	while (fgets(line, sizeof line, f) != NULL)
-		if (sscanf(line, "VmHWM: %ld kB", &kb) == 1)
-			break;
-	fclose(f);
-	return kb * 1024 / 1e6;
-}
 
 static int connect_to(int port)
 {

@@ -16,15 +16,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "measure.h"
+
 enum { WRITE_BYTES = 256 * 1024, CONNECTIONS_MAX = 1024, TICK_NS = 1000000 };
 
 static char block[WRITE_BYTES];
-
-static void fail(const char *what)
-{
-	perror(what);
-	exit(1);
-}
 
 static void write_all(int fd, size_t count)
 {

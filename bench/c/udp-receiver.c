@@ -19,6 +19,8 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "measure.h"
+
 #ifndef UDP_GRO
 #define UDP_GRO 104
 #endif
@@ -38,24 +40,6 @@ static struct iovec vectors[BATCH];
 static struct mmsghdr messages[BATCH];
 static volatile unsigned char touched;
 
-static void fail(const char *what)
-{
-	perror(what);
-	exit(1);
-}
-
-static double seconds_now(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec + t.tv_nsec / 1e9;
-}
-
-static double seconds_of(struct timeval t)
-{
-	return t.tv_sec + t.tv_usec / 1e6;
-}
-
 /* CPU and wall time up to now, less what `total` began with. */
 static void stamp(struct total *total)
 {
@@ -64,20 +48,6 @@ static void stamp(struct total *total)
 	total->user = seconds_of(usage.ru_utime) - total->user;
 	total->system = seconds_of(usage.ru_stime) - total->system;
 	total->seconds = seconds_now() - total->start;
-}
-
-static double peak_rss_mb(void)
-{
-	char line[256];
-	long kb = 0;
-	FILE *f = fopen("/proc/self/status", "r");
-	if (f == NULL)
-		return 0;
-	while (fgets(line, sizeof line, f) != NULL)
-		if (sscanf(line, "VmHWM: %ld kB", &kb) == 1)
-			break;
-	fclose(f);
-	return kb * 1024 / 1e6;
 }
 
 static int listen_on_free_port(int is_gro, int rcvbuf)

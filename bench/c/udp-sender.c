@@ -20,6 +20,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "measure.h"
+
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
 #endif
@@ -30,19 +32,6 @@ static unsigned char payloads[BATCH][UDP_BYTES_MAX];
 static struct iovec vectors[BATCH];
 static struct mmsghdr messages[BATCH];
 static long long system_calls;
-
-static void fail(const char *what)
-{
-	perror(what);
-	exit(1);
-}
-
-static double seconds_now(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec + t.tv_nsec / 1e9;
-}
 
 static void sleep_a_tick(void)
 {

@@ -4,8 +4,8 @@ import type { Mbuf } from "../mbuf/mbuf.ts";
 import { loadSpliceCalls } from "../os/splice-calls.ts";
 import type { JumboPool } from "../pool/pool.ts";
 import { receive } from "../tcp/receive.ts";
-import { systemError } from "../udp/system-error.ts";
-import { letGoWith } from "./let-go.ts";
+import { systemError } from "../os/system-error.ts";
+import { letGoWith } from "../pool/let-go.ts";
 import type { Mover } from "./mover.ts";
 import { descriptorOf } from "./socket-handle.ts";
 

@@ -3,7 +3,7 @@ import { FAILED, HUNG_UP, READABLE, WRITABLE, makeEdges } from "../os/edges.ts";
 import type { Edges } from "../os/edges.ts";
 import { hangBell } from "../udp/doorbell.ts";
 import type { UdpHandle } from "../udp/node-internals.ts";
-import { systemError } from "../udp/system-error.ts";
+import { systemError } from "../os/system-error.ts";
 import { closeKeptPipes } from "./kernel-pipes.ts";
 import { descriptorOf } from "./socket-handle.ts";
 

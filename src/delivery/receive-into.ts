@@ -5,7 +5,7 @@ import type { Mbuf } from "../mbuf/mbuf.ts";
 import { optionInvalid } from "../option.ts";
 import { receive } from "../tcp/receive.ts";
 import type { ReceiveOptions } from "../tcp/receive.ts";
-import { letGoWith } from "./let-go.ts";
+import { letGoWith } from "../pool/let-go.ts";
 import { placeOf, putMbufs } from "./place-in.ts";
 import type { Place } from "./place-in.ts";
 

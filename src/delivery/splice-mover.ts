@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import type { KernelPipe, SpliceCalls } from "../os/splice-calls.ts";
-import { systemError } from "../udp/system-error.ts";
+import { systemError } from "../os/system-error.ts";
 import { PIPE_BYTES, discardPipe, putBackPipe, takePipe } from "./kernel-pipes.ts";
 import type { Mover } from "./mover.ts";
 import { readiness } from "./readiness.ts";

@@ -5,7 +5,7 @@ import { Writable } from "node:stream";
 import { JumboError } from "../errors.ts";
 import { MbufChain } from "../mbuf/chain.ts";
 import { optionInvalid } from "../option.ts";
-import { letGoWith } from "./let-go.ts";
+import { letGoWith } from "../pool/let-go.ts";
 
 /** Where a chain can be written to. */
 export type WriteTarget = FileHandle | number | Writable;

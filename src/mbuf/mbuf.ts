@@ -1,4 +1,5 @@
 import { JumboError } from "../errors.ts";
+import { letGoWith } from "../pool/let-go.ts";
 import { Segment } from "./segment.ts";
 import { ExternalStorage } from "./storage.ts";
 import type { Storage } from "./storage.ts";
@@ -136,12 +137,7 @@ export class Mbuf {
   endBorrow(): void {
     if (!this.#isBorrowed) return;
     this.#isBorrowed = false;
-    if (this.#holds > 0) return;
-    try {
-      this.#letGo();
-    } catch (error) {
-      if (!(error instanceof JumboError && error.code === "ERR_JUMBO_PAGE_RELEASED")) throw error;
-    }
+    if (this.#holds === 0) letGoWith(() => this.#letGo());
   }
 
   #letGo(): void {

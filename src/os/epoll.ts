@@ -1,5 +1,5 @@
 import { loadLibc } from "./libc.ts";
-import { errorName } from "./udp-calls.ts";
+import { errorName } from "./system-error.ts";
 
 // From <sys/epoll.h>, <bits/fcntl-linux.h>; the same on x86-64 and arm64.
 const EPOLL_CTL_ADD = 1;

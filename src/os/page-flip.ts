@@ -1,7 +1,7 @@
 import { addressOf } from "./address-of.ts";
 import { loadLibc } from "./libc.ts";
 import { loadMemoryAdvice } from "./memory-advice.ts";
-import { errorName } from "./udp-calls.ts";
+import { errorName } from "./system-error.ts";
 
 /** Moves the memory behind a range of addresses to another, without a copy. */
 export type PageFlip = {

@@ -1,5 +1,19 @@
 import { addressOf } from "./address-of.ts";
 import { findControl } from "./control-messages.ts";
+import {
+  CONTROL_ADDRESS,
+  CONTROL_LENGTH,
+  FLAGS,
+  HEADER_WORDS,
+  IOVECS_ADDRESS,
+  IOVECS_COUNT,
+  IOVEC_LENGTH,
+  IOVEC_WORDS,
+  MESSAGE_LENGTH,
+  NAME_ADDRESS,
+  NAME_LENGTH,
+  writePointer,
+} from "./message-header.ts";
 import { SOCKET_ADDRESS_WORDS, formatAddress, readSocketAddress } from "./socket-address.ts";
 import type { SocketAddress } from "./socket-address.ts";
 import { IPPROTO_IP, IPPROTO_IPV6, IPPROTO_UDP, IP_PKTINFO, UDP_GRO } from "./udp-calls.ts";
@@ -11,23 +25,13 @@ const MSG_TRUNC = 0x20;
 const ECN_MASK = 3;
 
 // Sizes in words of 32 bits. Each row has an mmsghdr, two iovecs, a name and a control area, each kind in an array of its own.
-const HEADER = 16;
-const IOVECS = 8;
+const HEADER = HEADER_WORDS; // a constant of this module, as V8 wants it where it is hot
+const IOVECS = 2 * IOVEC_WORDS;
 const NAME = 8;
 const CONTROL = 64;
 const NAME_BYTES = SOCKET_ADDRESS_WORDS * 4;
 /** Room for what we ask for, GRO size (24), traffic class (24 and 24), local address (40), and for what others have asked the socket for. */
 const CONTROL_BYTES = CONTROL * 4;
-
-// Of an mmsghdr: where its fields are. Pointers and sizes take two words, the low one first (little-endian on both architectures).
-const NAME_ADDRESS = 0;
-const NAME_LENGTH = 2;
-const IOVECS_ADDRESS = 4;
-const IOVECS_COUNT = 6;
-const CONTROL_ADDRESS = 8;
-const CONTROL_LENGTH = 10;
-const FLAGS = 12;
-const MESSAGE_LENGTH = 14;
 
 /** Addresses remembered of those who sent; then all are forgotten. */
 const SOURCES_MAX = 4096;
@@ -67,9 +71,9 @@ export class ReceiveVector {
     this.#controls = this.#names + rows * NAME;
     for (let row = 0; row < rows; row++) {
       const header = row * HEADER;
-      this.#point(header + NAME_ADDRESS, this.#addressAt(this.#names + row * NAME));
-      this.#point(header + IOVECS_ADDRESS, this.#addressAt(this.#iovecs + row * IOVECS));
-      this.#point(header + CONTROL_ADDRESS, this.#addressAt(this.#controls + row * CONTROL));
+      writePointer(words, header + NAME_ADDRESS, this.#addressAt(this.#names + row * NAME));
+      writePointer(words, header + IOVECS_ADDRESS, this.#addressAt(this.#iovecs + row * IOVECS));
+      writePointer(words, header + CONTROL_ADDRESS, this.#addressAt(this.#controls + row * CONTROL));
       words[header + IOVECS_COUNT] = 2;
     }
     this.prepare(rows);
@@ -78,10 +82,10 @@ export class ReceiveVector {
   /** Points row `row` at its two buffers. Whoever does it keeps their pages until the row points elsewhere, or the vector is not used. */
   setBuffers(row: number, first: number, firstBytes: number, second: number, secondBytes: number): void {
     const iovecs = this.#iovecs + row * IOVECS;
-    this.#point(iovecs, first);
-    this.#words[iovecs + 2] = firstBytes;
-    this.#point(iovecs + 4, second);
-    this.#words[iovecs + 6] = secondBytes;
+    writePointer(this.#words, iovecs, first);
+    this.#words[iovecs + IOVEC_LENGTH] = firstBytes;
+    writePointer(this.#words, iovecs + IOVEC_WORDS, second);
+    this.#words[iovecs + IOVEC_WORDS + IOVEC_LENGTH] = secondBytes;
   }
 
   /** Before each call: gives the first `count` rows their full name and control areas. The kernel writes there how much it used. */
@@ -164,10 +168,5 @@ export class ReceiveVector {
 
   #addressAt(word: number): number {
     return this.address + word * 4;
-  }
-
-  #point(word: number, address: number): void {
-    this.#words[word] = (address % 2 ** 32) | 0;
-    this.#words[word + 1] = Math.floor(address / 2 ** 32);
   }
 }

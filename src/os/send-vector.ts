@@ -1,5 +1,17 @@
 import { addressOf } from "./address-of.ts";
 import { CMSG_HEADER_BYTES } from "./control-messages.ts";
+import {
+  CONTROL_ADDRESS,
+  CONTROL_LENGTH,
+  HEADER_WORDS,
+  IOVECS_ADDRESS,
+  IOVECS_COUNT,
+  IOVEC_LENGTH,
+  IOVEC_WORDS,
+  NAME_ADDRESS,
+  NAME_LENGTH,
+  writePointer,
+} from "./message-header.ts";
 import { writeSocketAddress } from "./socket-address.ts";
 import { IPPROTO_UDP, UDP_SEGMENT } from "./udp-calls.ts";
 
@@ -7,16 +19,10 @@ import { IPPROTO_UDP, UDP_SEGMENT } from "./udp-calls.ts";
 export const SEND_ROWS = 64;
 
 // Sizes in words of 32 bits; each kind of thing in an array of its own. See receive-vector.ts.
-const HEADER = 16;
-const IOVEC = 4;
+const HEADER = HEADER_WORDS;
+const IOVEC = IOVEC_WORDS;
 const NAME = 8;
 const CONTROL = 8;
-const NAME_ADDRESS = 0;
-const NAME_LENGTH = 2;
-const IOVECS_ADDRESS = 4;
-const IOVECS_COUNT = 6;
-const CONTROL_ADDRESS = 8;
-const CONTROL_LENGTH = 10;
 const IOVECS = SEND_ROWS * HEADER;
 const NAMES = IOVECS + SEND_ROWS * IOVEC;
 const CONTROLS = NAMES + SEND_ROWS * NAME;
@@ -58,9 +64,9 @@ export class SendVector {
     for (let row = 0; row < SEND_ROWS; row++) {
       const header = row * HEADER;
       const control = CONTROLS + row * CONTROL;
-      this.#point(header + IOVECS_ADDRESS, this.address + (IOVECS + row * IOVEC) * 4);
+      writePointer(words, header + IOVECS_ADDRESS, this.address + (IOVECS + row * IOVEC) * 4);
       words[header + IOVECS_COUNT] = 1;
-      this.#point(header + CONTROL_ADDRESS, this.address + control * 4);
+      writePointer(words, header + CONTROL_ADDRESS, this.address + control * 4);
       words[control] = CMSG_HEADER_BYTES + 2;
       words[control + 2] = IPPROTO_UDP;
       words[control + 3] = UDP_SEGMENT;
@@ -78,16 +84,23 @@ export class SendVector {
     const iovec = IOVECS + row * IOVEC;
     if (bytes.length <= COPY_BYTES_MAX) {
       this.#copies.set(bytes, row * COPY_BYTES_MAX);
-      this.#point(iovec, this.#copiesAddress + row * COPY_BYTES_MAX);
+      writePointer(this.#words, iovec, this.#copiesAddress + row * COPY_BYTES_MAX);
     } else {
       this.#referenced = bytes;
-      this.#point(iovec, addressOf(bytes)); // longer than 64 bytes: off V8's heap
+      writePointer(this.#words, iovec, addressOf(bytes)); // longer than 64 bytes: off V8's heap
     }
-    this.#words[iovec + 2] = bytes.length;
+    this.#words[iovec + IOVEC_LENGTH] = bytes.length;
     this.#words[header + CONTROL_LENGTH] = segmentBytes === 0 ? 0 : CMSG_HEADER_BYTES + 8;
     this.#words[CONTROLS + row * CONTROL + 4] = segmentBytes;
     this.count++;
     return true;
+  }
+
+  /** The payload of `row`, as it was taken: what the caller has done to his bytes since is not in it. Good until the row is filled anew. */
+  bytesOf(row: number): Uint8Array {
+    const length = this.#words[IOVECS + row * IOVEC + IOVEC_LENGTH]!;
+    if (length > COPY_BYTES_MAX && this.#referenced !== null) return this.#referenced;
+    return this.#copies.subarray(row * COPY_BYTES_MAX, row * COPY_BYTES_MAX + length);
   }
 
   /** True when a row points at the caller's bytes. */
@@ -108,7 +121,7 @@ export class SendVector {
   #setName(header: number, row: number, address: string | undefined, port: number, isIPv6: boolean): boolean {
     const words = this.#words;
     if (address === undefined) {
-      this.#point(header + NAME_ADDRESS, 0);
+      writePointer(this.#words, header + NAME_ADDRESS, 0);
       words[header + NAME_LENGTH] = 0;
       return true;
     }
@@ -117,7 +130,7 @@ export class SendVector {
     const name = NAMES + row * NAME;
     words.set(target.words, name);
     words[name] = (words[name]! & 0xffff) | (((port & 0xff) << 24) | ((port >> 8) << 16)); // big-endian
-    this.#point(header + NAME_ADDRESS, this.address + name * 4);
+    writePointer(this.#words, header + NAME_ADDRESS, this.address + name * 4);
     words[header + NAME_LENGTH] = target.bytes;
     return true;
   }
@@ -132,10 +145,5 @@ export class SendVector {
     const target = bytes === 0 ? null : { words, bytes };
     targets.set(address, target);
     return target;
-  }
-
-  #point(word: number, address: number): void {
-    this.#words[word] = (address % 2 ** 32) | 0;
-    this.#words[word + 1] = Math.floor(address / 2 ** 32);
   }
 }

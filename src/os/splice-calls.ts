@@ -1,5 +1,5 @@
 import { loadLibc } from "./libc.ts";
-import { errorName } from "./udp-calls.ts";
+import { errorName } from "./system-error.ts";
 
 /** A pipe of the kernel's: what goes in at `input` comes out at `output`. Neither blocks; both are closed by `exec`. */
 export type KernelPipe = { readonly output: number; readonly input: number };

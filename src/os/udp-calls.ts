@@ -1,6 +1,6 @@
-import { getSystemErrorName } from "node:util";
 import { addressOf } from "./address-of.ts";
 import { loadLibc } from "./libc.ts";
+import { errorName } from "./system-error.ts";
 
 /** The system calls that receive and send many datagrams at a time. Addresses are numbers: see `address-of.ts`. */
 export type UdpCalls = {
@@ -103,8 +103,3 @@ function whyForbidden({ receive, send }: UdpCalls): string | null {
 }
 
 const EBADF = 9;
-
-/** `EPERM` for −1. */
-export function errorName(code: number): string {
-  return code < 0 ? getSystemErrorName(code) : `it answers ${code}`;
-}

@@ -52,13 +52,16 @@ function socketOptions(options: UdpOptions): SocketOptions {
 function listening(socket: Socket, { port = 0, address, signal }: UdpOptions): Promise<void> {
   return new Promise((resolve, reject) => {
     const settle = (error?: unknown): void => {
-      socket.off("error", settle).off("listening", settle).off("close", closed);
-      if (error === undefined) return resolve();
-      reject(error);
-      if (signal?.aborted !== true) socket.close();
+      socket.off("error", failed).off("listening", settle).off("close", aborted);
+      if (error === undefined) resolve();
+      else reject(error);
     };
-    const closed = (): void => settle(signal?.reason ?? new Error("the socket was closed before it was bound"));
-    socket.on("error", settle).on("listening", settle).on("close", closed);
+    const failed = (error: Error): void => {
+      settle(error);
+      socket.close();
+    };
+    const aborted = (): void => settle(signal?.reason); // nobody else could have closed it
+    socket.on("error", failed).on("listening", settle).on("close", aborted);
     socket.bind({ port, ...(address === undefined ? {} : { address }) });
   });
 }

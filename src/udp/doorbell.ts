@@ -2,7 +2,7 @@ import { becomeBell } from "../os/epoll.ts";
 import type { Bell } from "../os/epoll.ts";
 import { makeHandle } from "./node-internals.ts";
 import type { UdpHandle } from "./node-internals.ts";
-import { systemError } from "./system-error.ts";
+import { systemError } from "../os/system-error.ts";
 
 /**
  * Tells, from Node's own event loop, that a descriptor has something to read, without reading it.

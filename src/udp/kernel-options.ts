@@ -1,4 +1,6 @@
 import { addressOf } from "../os/address-of.ts";
+import { writePointer } from "../os/message-header.ts";
+import { errorName } from "../os/system-error.ts";
 import {
   IPPROTO_IP,
   IPPROTO_IPV6,
@@ -11,7 +13,6 @@ import {
   SO_ATTACH_FILTER,
   SO_DETACH_FILTER,
   UDP_GRO,
-  errorName,
 } from "../os/udp-calls.ts";
 import type { UdpCalls } from "../os/udp-calls.ts";
 
@@ -37,11 +38,9 @@ dropAll[0] = 6; // BPF_RET | BPF_K
 /** From here on the kernel drops whatever is sent to the socket. */
 export function refuseMessages(calls: UdpCalls, fd: number): void {
   // struct sock_fprog: u16 count of instructions, then at byte 8 where they are.
-  const program = new Uint32Array(new ArrayBuffer(128), 0, 4);
-  const address = addressOf(dropAll);
+  const program = new Int32Array(new ArrayBuffer(128), 0, 4);
   program[0] = 1;
-  program[2] = address % 2 ** 32;
-  program[3] = Math.floor(address / 2 ** 32);
+  writePointer(program, 2, addressOf(dropAll));
   calls.setOptionBytes(fd, SOL_SOCKET, SO_ATTACH_FILTER, new Uint8Array(program.buffer, 0, 16));
 }
 

@@ -11,7 +11,7 @@ import type { UdpHandle } from "./node-internals.ts";
 import { noCounts } from "./reader.ts";
 import type { ReaderCounts, RowsSink, UdpReader } from "./reader.ts";
 import { NO_PAGES, ROWS_MAX, ReceiveRows } from "./receive-rows.ts";
-import { systemError } from "./system-error.ts";
+import { systemError } from "../os/system-error.ts";
 
 /** What one socket gets of one turn of the event loop: then the others, and timers, have theirs. Looked at after each batch. */
 const DATAGRAMS_PER_TURN = 512;
@@ -134,9 +134,12 @@ export class MmsgReader implements UdpReader {
     if (this.isRetired || this.#isClosed) return;
     const { fd } = this.#handle;
     refuseMessages(this.#calls, fd); // what comes from here on is lost, as it may be; merged for a Node that cannot cut it must not be
-    this.#readAll(fd);
-    this.#calls.setOption(fd, IPPROTO_UDP, UDP_GRO, 0);
-    admitMessages(this.#calls, fd);
+    try {
+      this.#readAll(fd);
+      this.#calls.setOption(fd, IPPROTO_UDP, UDP_GRO, 0);
+    } finally {
+      admitMessages(this.#calls, fd);
+    }
     this.isRetired = true;
     this.#linger.close();
     this.#doorbell.close();

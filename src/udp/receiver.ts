@@ -1,5 +1,5 @@
 import type { Socket } from "node:dgram";
-import { EventEmitter, once } from "node:events";
+import { EventEmitter } from "node:events";
 import type { AddressInfo } from "node:net";
 import { PendingNext, isThenable, modeError } from "../iteration.ts";
 import type { PageGate } from "../pool/page-gate.ts";
@@ -131,7 +131,7 @@ export class UdpReceiver extends EventEmitter<UdpEvents> implements AsyncIterabl
   /** Closes the socket; resolves when it has closed. What the kernel still had is lost, as with `dgram`. Again: nothing. */
   async close(): Promise<void> {
     if (this.#isClosed) return;
-    const closed = once(this.socket, "close");
+    const closed = new Promise((resolve) => this.socket.once("close", resolve)); // whatever error comes before it
     try {
       this.socket.close();
     } catch {} // it is closing already

@@ -5,7 +5,7 @@ import { checkedInteger } from "../option.ts";
 import { SEND_ROWS, SendVector } from "../os/send-vector.ts";
 import type { UdpCalls } from "../os/udp-calls.ts";
 import { handleOf } from "./node-internals.ts";
-import { systemError } from "./system-error.ts";
+import { systemError } from "../os/system-error.ts";
 
 /** A datagram to be sent. Without `address`: to where the socket is connected. */
 export type OutgoingDatagram = {
@@ -30,8 +30,13 @@ export type SentStats = {
   readonly errors: number;
 };
 
-/** What the kernel takes as one message at most: what IPv4 can carry, and UDP_MAX_SEGMENTS of kernels before 6.9. */
-const MESSAGE_BYTES_MAX = 65_507;
+/** What IPv4 can carry. */
+const DATAGRAM_BYTES_MAX = 65_507;
+/**
+ * What is given to the kernel to be cut, at most. A frame of 64 KiB or more, with its Ethernet (14), IPv6 (40) and UDP header (8), would be cut
+ * before it is sent (gso_features_check, net/core/dev.c), and arrive in pieces. And UDP_MAX_SEGMENTS of kernels before 6.9.
+ */
+const MESSAGE_BYTES_MAX = 65_535 - 14 - 40 - 8;
 const SEGMENTS_MAX = 64;
 const PORT_MAX = 65_535;
 const EAGAIN = 11;
@@ -44,6 +49,17 @@ const EMSGSIZE = 90;
 
 /** Of this thread, between calls. A call that comes while another one iterates what it sends makes its own. */
 let spareVector: SendVector | null = null;
+
+function takeVector(): SendVector {
+  const vector = spareVector ?? new SendVector();
+  spareVector = null;
+  return vector;
+}
+
+function giveBack(vector: SendVector): void {
+  vector.clear();
+  spareVector = vector;
+}
 
 /**
  * Sends on a bound socket: many datagrams a system call, and what the kernel does not take at once through Node, which waits until it does (not
@@ -85,16 +101,14 @@ export class Sender {
    * Rejects, when all were tried, with the first error. Bad input rejects with `ERR_JUMBO_OPTION_INVALID`; what came before it may be sent.
    */
   async send(datagrams: Iterable<OutgoingDatagram>, { segmentBytes = 0 }: SendOptions = {}): Promise<void> {
-    checkedInteger("segmentBytes", segmentBytes, 0, MESSAGE_BYTES_MAX);
+    checkedInteger("segmentBytes", segmentBytes, 0, DATAGRAM_BYTES_MAX);
     if (typeof datagrams?.[Symbol.iterator] !== "function") throw wrong("datagrams must be iterable");
-    const round = new Round(this.#calls === null ? null : (spareVector ?? new SendVector()));
-    spareVector = null;
+    const round = new Round(this.#calls === null ? null : takeVector());
     try {
       for (const datagram of datagrams) this.#add(checked(datagram), segmentBytes, round);
       this.#flush(round);
     } finally {
-      round.vector?.clear();
-      spareVector = round.vector;
+      if (round.vector !== null) giveBack(round.vector);
     }
     if (round.pending.length > 0) await Promise.all(round.pending);
     if (round.error !== null) throw round.error;
@@ -137,14 +151,20 @@ export class Sender {
       const outcome = this.#sendFrom(vector, done, rows.length - done);
       if (outcome === -EAGAIN) break;
       if (outcome === -EINTR) continue;
-      if (outcome < 0) this.#refused(rows[done]!, outcome, round);
+      if (outcome < 0) this.#refused(this.#taken(round, done), outcome, round);
       const next = done + Math.max(1, outcome);
       if (outcome > 0) for (const row of rows.slice(done, next)) this.#count(row);
       done = next;
     }
-    for (const row of rows.slice(done)) this.#sendViaNode(row, round);
+    for (; done < rows.length; done++) this.#sendViaNode(this.#taken(round, done), round);
     rows.length = 0;
     vector?.clear();
+  }
+
+  /** A row with its bytes as they were when they were taken: the caller may have used their memory for the next ones since. */
+  #taken({ rows, vector }: Round, index: number): Row {
+    const row = rows[index]!;
+    return vector === null ? row : { ...row, bytes: vector.bytesOf(index) };
   }
 
   #sendFrom(vector: SendVector | null, row: number, count: number): number {
@@ -227,7 +247,7 @@ class Round {
 }
 
 function segmentsPerMessage(segmentBytes: number): number {
-  return Math.min(SEGMENTS_MAX, Math.floor(MESSAGE_BYTES_MAX / segmentBytes));
+  return Math.max(1, Math.min(SEGMENTS_MAX, Math.floor(MESSAGE_BYTES_MAX / segmentBytes)));
 }
 
 /** @throws JumboError `ERR_JUMBO_OPTION_INVALID` */

@@ -66,7 +66,12 @@ test("all stop under pressure, and go on in order, sixteen a turn where there ar
   );
 });
 
-test("who reads and runs into pressure again stands at the end of the line", async (t) => {
+/** Twenty that wait, of whom four go on, and then the pool is short again: what `onFourth` does. Who goes on after that must be `expected`. */
+async function afterFour(
+  t: TestContext,
+  onFourth: (reading: readonly Gated[], gate: PageGate) => void,
+  expected: readonly number[],
+): Promise<void> {
   const { pool, relieve } = exhaust(t);
   const gate = PageGate.of(pool);
   const seen = receivers(gate, 20); // they enter under pressure: stopped at once
@@ -77,7 +82,7 @@ test("who reads and runs into pressure again stands at the end of the line", asy
     reading.push(receiver);
     if (number !== 3) return;
     again = takeAll(pool); // the fourth takes all there is
-    for (const each of reading) gate.wait(each); // and all four find nothing
+    onFourth(reading, gate);
   };
   relieve();
   for (let i = 0; i < 4; i++) await turn();
@@ -90,33 +95,21 @@ test("who reads and runs into pressure again stands at the end of the line", asy
   for (let i = 0; i < 4; i++) await turn();
   assert.deepEqual(
     seen.log,
-    [...numbers(20).slice(4), 0, 1, 2, 3].map((number) => `go ${number}`),
+    expected.map((number) => `go ${number}`),
   );
-});
+}
 
-test("who was let go and had no turn before the next pressure keeps its place", async (t) => {
-  const { pool, relieve } = exhaust(t);
-  const gate = PageGate.of(pool);
-  const seen = receivers(gate, 20); // they enter under pressure: stopped at once
-  assert.equal(seen.log.splice(0).length, 20);
-  let again = (): void => {};
-  seen.goOn = (number) => {
-    if (number === 3) again = takeAll(pool);
-  };
-  relieve();
-  for (let i = 0; i < 4; i++) await turn();
-  assert.deepEqual(
-    seen.log.splice(0).filter((line) => line.startsWith("go")),
-    ["go 0", "go 1", "go 2", "go 3"],
-  );
-  seen.goOn = (): void => {};
-  again();
-  for (let i = 0; i < 4; i++) await turn();
-  assert.deepEqual(
-    seen.log,
-    numbers(20).map((number) => `go ${number}`),
-  );
-});
+test("who reads and runs into pressure again stands at the end of the line", (t) =>
+  afterFour(
+    t,
+    (reading, gate) => {
+      for (const each of reading) gate.wait(each); // all four have found nothing
+    },
+    [...numbers(20).slice(4), 0, 1, 2, 3],
+  ));
+
+test("who was let go and had no turn before the next pressure keeps its place", (t) =>
+  afterFour(t, () => {}, numbers(20)));
 
 test("a pressure that was over before anybody was told leaves nobody waiting", async (t) => {
   const { pool, relieve } = exhaust(t);

@@ -36,6 +36,16 @@ async function assertFree(port: number): Promise<void> {
   await once(socket, "close");
 }
 
+withEngines("close() resolves also when the socket tells of an error before it has closed", async (t, engine) => {
+  const receiver = await bindUdp({ pool: poolFor(t), engine, address: "127.0.0.1" }, () => {});
+  const errors: Error[] = [];
+  receiver.on("error", (error) => errors.push(error));
+  const closed = receiver.close();
+  receiver.socket.emit("error", new Error("a send that failed"));
+  await closed;
+  assert.equal(errors.length, 1);
+});
+
 withEngines(
   "close() resolves when the port is free; again, and the other ways to close, are nothing",
   async (t, engine) => {

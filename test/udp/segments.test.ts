@@ -194,6 +194,41 @@ test("full after some of it: the rest goes through Node", { skip: noCalls }, asy
   assert.deepEqual([datagrams, viaNode, errors], [100, 90, 0]);
 });
 
+for (const [what, errno] of [
+  ["there is no room", EAGAIN],
+  ["it has to be cut by us", EMSGSIZE],
+] as const)
+  test(`${what}: what goes through Node is what it was when it was taken`, { skip: noCalls }, async (t) => {
+    const { sender, heard, to } = await bench(t, () => () => -errno);
+    const scratch = Buffer.alloc(100);
+    function* fromOneBuffer(): Generator<{ bytes: Buffer; address: string; port: number }> {
+      for (const index of upTo(10)) yield { bytes: scratch.fill(index), ...to };
+    }
+    await sender.send(fromOneBuffer(), { segmentBytes: 60 });
+    await until(() => heard.length === 20, "they arrive");
+    assert.deepEqual(Buffer.concat(heard), Buffer.concat(upTo(10).map((index) => Buffer.alloc(100, index))));
+  });
+
+test("what the kernel is given to cut is never so long that it is cut on its way", { skip: noCalls }, async (t) => {
+  const pool = poolFor(t, { pageSizeBytes: 65_536 });
+  let count = 0;
+  const receiver = await receiverOn(t, { pool }, (batch) => void (count += batch.length));
+  const sender = await receiverOn(t, { pool }, () => {});
+  const to = { address: "127.0.0.1", port: portOf(receiver) };
+  // As many as IPv4 could carry, with nothing left over; cut on their way they would arrive one by one.
+  for (const [segmentBytes, segments] of [
+    [1310, 50],
+    [1191, 55],
+    [1213, 54],
+  ] as const) {
+    count = 0;
+    const { superDatagrams } = receiver.stats().gro;
+    await sender.sendBatch([{ bytes: pattern(0, segmentBytes * segments), ...to }], { segmentBytes });
+    await until(() => count === segments, "they arrive");
+    assert.ok(receiver.stats().gro.superDatagrams > superDatagrams, `${segments} of ${segmentBytes} came together`);
+  }
+});
+
 /** A network of its own takes rights that not everybody has. */
 const noNamespaces = ((): string | false => {
   try {

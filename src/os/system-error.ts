@@ -5,3 +5,8 @@ export function systemError(errno: number, syscall: string): NodeJS.ErrnoExcepti
   const code = getSystemErrorName(errno);
   return Object.assign(new Error(`${syscall} ${code}`), { errno, code, syscall });
 }
+
+/** `EPERM` for −1. */
+export function errorName(code: number): string {
+  return code < 0 ? getSystemErrorName(code) : `it answers ${code}`;
+}
