@@ -2,7 +2,7 @@ import { AsyncResource } from "node:async_hooks";
 import cluster from "node:cluster";
 import { Socket } from "node:dgram";
 import { JumboError } from "../errors.ts";
-import { checkedInteger } from "../option.ts";
+import { checkedFlag, checkedInteger } from "../option.ts";
 import { JumboPool } from "../pool/pool.ts";
 import { loadUdpCalls } from "../os/udp-calls.ts";
 import { setGro } from "../udp/kernel-options.ts";
@@ -53,6 +53,23 @@ export type AccelerateOptions = {
   readonly coalesceMicroseconds?: number | undefined;
 };
 
+export type AccelerateSettings = {
+  /** Undefined: as it is best here. */
+  readonly gro: boolean | undefined;
+  readonly shareMemory: boolean;
+  readonly coalesceMicroseconds: number;
+};
+
+/** @throws JumboError `ERR_JUMBO_OPTION_INVALID` naming the option */
+export function accelerateSettings(options: AccelerateOptions): AccelerateSettings {
+  const { gro, shareMemory = false, coalesceMicroseconds = COALESCE_MICROSECONDS } = options;
+  return {
+    gro: gro === undefined ? undefined : checkedFlag("gro", gro),
+    shareMemory: checkedFlag("shareMemory", shareMemory),
+    coalesceMicroseconds: checkedInteger("coalesceMicroseconds", coalesceMicroseconds, 0, COALESCE_MICROSECONDS_MAX),
+  };
+}
+
 /** Nothing is kept in pages beyond a call, so a thread's sockets need few of them: a batch has 32 messages of up to 64 KiB. */
 const PAGES_MAX = 128;
 const PAGE_BYTES = 65_536;
@@ -72,7 +89,7 @@ let threadPool: JumboPool | undefined;
  * Without `koffi`, on another system than 64-bit Linux, and on a Node whose handles are other ones, the socket stays as it is; when it is
  * connected it becomes again what it was (libuv reads the errors of a connected socket itself). `stats().engineReason` says why.
  *
- * @throws JumboError `ERR_JUMBO_SOCKET_INVALID` when it is no bound socket, `ERR_JUMBO_RECEIVER_ACTIVE`
+ * @throws JumboError `ERR_JUMBO_SOCKET_INVALID` when it is no bound socket, `ERR_JUMBO_RECEIVER_ACTIVE`, `ERR_JUMBO_OPTION_INVALID`
  */
 export function accelerate(socket: Socket, options: AccelerateOptions = {}): Acceleration {
   if (!(socket instanceof Socket)) throw socketError("accelerate() wants a socket of node:dgram");
@@ -81,14 +98,13 @@ export function accelerate(socket: Socket, options: AccelerateOptions = {}): Acc
   } catch {
     throw socketError("the socket is not bound: wait for its 'listening' event");
   }
-  return accelerateIn(new AsyncResource("JUMBO_DGRAM"), socket, options);
+  return accelerateIn(new AsyncResource("JUMBO_DGRAM"), socket, accelerateSettings(options));
 }
 
 /** The same, for listeners to be called in the context of `resource`. */
-export function accelerateIn(resource: AsyncResource, socket: Socket, options: AccelerateOptions): Acceleration {
+export function accelerateIn(resource: AsyncResource, socket: Socket, settings: AccelerateSettings): Acceleration {
   checkNotTaken(socket);
-  const { gro, shareMemory = false, coalesceMicroseconds = COALESCE_MICROSECONDS } = options;
-  checkedInteger("coalesceMicroseconds", coalesceMicroseconds, 0, COALESCE_MICROSECONDS_MAX);
+  const { gro, shareMemory, coalesceMicroseconds } = settings;
   if (isConnected(socket)) return onNodesPath(CONNECTED);
   const found = loadUdpCalls();
   const handle = whyNoHandles() === null ? handleOf(socket) : null;

@@ -7,6 +7,7 @@ import { BlockList } from "node:net";
 import { test } from "node:test";
 import { MODULES, assertEngine, lacksOption } from "./modules.ts";
 import { open, senderTo, text, wrong } from "./sockets.ts";
+import { accelerate, createSocket } from "../../src/dgram/index.ts";
 
 for (const dgram of MODULES) {
   const { name, specifier, createSocket, Socket } = dgram;
@@ -155,3 +156,22 @@ for (const dgram of MODULES) {
     assert.deepEqual(events, ["emit listening", "emit message", "close", "emit close"]);
   });
 }
+
+test("jumbo/dgram: its own options are checked when the socket is made, and by accelerate()", async (t) => {
+  const socket = open(t, MODULES[0] ?? assert.fail()).bind(0, "127.0.0.1");
+  await once(socket, "listening");
+  for (const own of [
+    { coalesceMicroseconds: -1 },
+    { coalesceMicroseconds: 1001 },
+    { shareMemory: wrong(1) as boolean },
+    { gro: wrong("yes") as boolean },
+  ]) {
+    const refused = {
+      name: "JumboError",
+      code: "ERR_JUMBO_OPTION_INVALID",
+      message: new RegExp(`^${Object.keys(own)[0]} `),
+    };
+    assert.throws(() => createSocket({ type: "udp4", ...own }), refused);
+    assert.throws(() => accelerate(socket, own), refused);
+  }
+});
