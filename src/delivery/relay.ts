@@ -20,7 +20,7 @@ export type RelayOptions = {
   readonly signal?: AbortSignal | undefined;
   /** `auto` (default): `splice` where the kernel can move the bytes by itself, else `pages`, with the reason in `stats()`. */
   readonly engine?: "auto" | RelayEngine;
-  /** The most pages that wait for the target (default 16): then the source waits. */
+  /** The most pages that wait for the target (default: 1 MiB of them, 16 at least): then the source waits. */
   readonly windowPages?: number;
 };
 
@@ -38,7 +38,8 @@ export type RelayStats = {
   readonly pauses: number;
 };
 
-const WINDOW_PAGES = 16;
+const WINDOW_BYTES = 2 ** 20;
+const WINDOW_PAGES_MIN = 16;
 const WINDOW_PAGES_MAX = 65_536;
 
 /** The sources of the relays that run. */
@@ -192,12 +193,13 @@ function checked(from: Socket, to: Socket, options: RelayOptions): Checked {
     throw new JumboError("ERR_JUMBO_RECEIVER_ACTIVE", "this socket is relayed already, until that is done");
   if (to.destroyed || to.writableEnded)
     throw socketError("the target is destroyed or ended: nothing can be written to it");
-  const { pool, signal, engine = "auto", windowPages = WINDOW_PAGES } = options ?? {};
+  const { pool, signal, engine = "auto" } = options ?? {};
   if (!(pool instanceof JumboPool)) throw optionInvalid("pool", "a JumboPool", pool);
   if (pool.isClosed) throw new JumboError("ERR_JUMBO_POOL_CLOSED", "the pool has been closed");
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw optionInvalid("signal", "an AbortSignal", signal);
   if (engine !== "auto" && engine !== "pages" && engine !== "splice")
     throw optionInvalid("engine", '"auto", "pages" or "splice"', engine);
+  const { windowPages = Math.max(WINDOW_PAGES_MIN, WINDOW_BYTES / pool.pageSizeBytes) } = options;
   return { pool, signal, engine, windowPages: checkedInteger("windowPages", windowPages, 1, WINDOW_PAGES_MAX) };
 }
 
