@@ -2,7 +2,7 @@ import { NIL } from "../memory/layout.ts";
 import type { PageTable } from "./page-table.ts";
 
 /** How many runs' worth of pages are sorted at a time: more would be colder, fewer would split what was released together. */
-const RUNS_SORTED = 4;
+const RUNS_SORTED = 8;
 
 /** Pages that lie side by side. */
 export type NumberRange = { readonly first: number; readonly last: number };
