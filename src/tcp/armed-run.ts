@@ -5,7 +5,7 @@ import type { JumboPool } from "../pool/pool.ts";
 import { ReadSize } from "./read-size.ts";
 
 /** The most one read brings, in bytes, when nobody says: of what the kernel has gathered while we were away, as much as is worth one system call. */
-const READ_BYTES_MAX = 524_288;
+const READ_BYTES_MAX = 262_144;
 /** What one socket may arm of its pool: 32 sockets of a thread may (see armed-pages.ts), and half of the pool stays free for what was read. */
 const POOL_PARTS = 64;
 

@@ -25,12 +25,12 @@ const landedViews: Buffer[] = Array.from({ length: 1025 }, (_, lengthBytes) => l
 const LAND_NOW_MAX = 4096;
 
 /**
- * The `onread` engine: the kernel writes into a page of the pool, and that page is what the consumer sees.
+ * The `onread` engine: the kernel writes into pages of the pool, and those are what the consumer sees.
  *
  *     idle ── a read that fits the strip ───▶ copied into shared pages; idle again
  *       └──── a read that fills the strip ──▶ copied, there is more: armed
- *     armed ─ a read ──▶ an mbuf over the page itself; armed: the same page when nobody kept the mbuf, its rest, or the next
- *       └──── quiet for a while, the consumer behind, or no page to be had ──▶ idle; the page's rest goes to the filler
+ *     armed ─ a read ──▶ an mbuf over each page that was filled; armed: the same pages when nobody kept an mbuf, their rest, or others
+ *       └──── quiet for a while, or no page to be had ──▶ idle; what is left of a page goes to the filler
  *
  * Lifetimes: an armed page has one hold of ours, from before Node is given the view until Node has been given another one or
  * has closed the handle. Node's callback gets the view it filled and then asks for the next, synchronously, so between two

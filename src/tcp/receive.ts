@@ -22,7 +22,7 @@ export type ReceiveOptions = {
   /** `auto` (default): `onread` where this Node and this socket allow it, else `data`, with the reason in `stats()`. */
   readonly engine?: "auto" | TcpEngine;
   /**
-   * The most pages that one read fills: so many may be armed for a busy socket, and wait for a consumer that is behind. Default 512 KiB of them,
+   * The most pages that one read fills: so many may be armed for a busy socket, and wait for a consumer that is behind. Default 256 KiB of them,
    * and a 64th of the pool. 1 is enough for messages; bulk costs half of the system's time with more.
    */
   readonly readPagesMax?: number | undefined;
