@@ -2,13 +2,10 @@ import type { Socket } from "node:net";
 import type { Writable } from "node:stream";
 import { joinViews } from "../mbuf/join-views.ts";
 import type { Mbuf } from "../mbuf/mbuf.ts";
-import { loadSpliceCalls } from "../os/splice-calls.ts";
 import type { JumboPool } from "../pool/pool.ts";
 import { receive } from "../tcp/receive.ts";
-import { systemError } from "../os/system-error.ts";
 import { letGoWith } from "../pool/let-go.ts";
 import type { Mover } from "./mover.ts";
-import { descriptorOf } from "./socket-handle.ts";
 
 /** How much is gathered at most before it is written: enough for the price of a system call to vanish beside that of the copy. */
 const GATHER_BYTES = 524_288;
@@ -42,17 +39,13 @@ export class PageMover implements Mover {
   /** The end of the turn, when something is gathered. */
   #flushing: NodeJS.Immediate | null = null;
   readonly #flush = (): void => this.#writeGathered();
-  readonly #fail: (error: Error) => void;
   readonly #onEnd = (): void => {
-    const error = errorBehindEnd(this.#from);
-    if (error !== null) return this.#fail(error);
     this.hasEnded = true;
     this.#writeGathered();
     this.#to.end();
   };
 
-  constructor(from: Socket, to: Writable, pool: JumboPool, windowPages: number, fail: (error: Error) => void) {
-    this.#fail = fail;
+  constructor(from: Socket, to: Writable, pool: JumboPool, windowPages: number) {
     this.#from = from;
     this.#to = to;
     this.#pool = pool;
@@ -123,14 +116,4 @@ export class PageMover implements Mover {
     this.#isPaused = false;
     this.#from.resume();
   }
-}
-
-/**
- * Node 20 and 22 tell of an end when a reset arrives together with the last bytes (libuv takes a hang-up after a short read for one), though the
- * system still has the error. Asked for where there are system calls; null when it was an end.
- */
-function errorBehindEnd(socket: Socket): Error | null {
-  const fd = descriptorOf(socket);
-  const errno = fd < 0 ? 0 : (loadSpliceCalls().calls?.takeError(fd) ?? 0);
-  return errno > 0 ? systemError(-errno, "read") : null;
 }

@@ -112,7 +112,7 @@ export class Relay {
   /** @throws JumboError when the caller's choice cannot be had */
   #choose({ engine, pool, windowPages }: Checked): Mover {
     const [from, to] = [this.#from, this.#to];
-    const pages = (): PageMover => new PageMover(from, to, pool, windowPages, (error) => this.#fail(error));
+    const pages = (): PageMover => new PageMover(from, to, pool, windowPages);
     if (engine === "pages") return pages();
     const found = spliceFor(from, to);
     if (found.calls !== null) {

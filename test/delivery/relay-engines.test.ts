@@ -60,7 +60,7 @@ test("splice gives way to pages when there is no pipe, at first or later", { ski
     const failing: SpliceCalls = { ...calls, makePipe: (size) => (hasPipes ? calls.makePipe(size) : -24) };
     const reason = new Promise<string>((resolve) => {
       const mover = new SpliceMover(from, to, failing, (text) => {
-        new PageMover(from, to, pool, 16, () => {}).start();
+        new PageMover(from, to, pool, 16).start();
         resolve(text);
       });
       mover.start();
