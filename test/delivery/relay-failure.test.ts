@@ -123,10 +123,7 @@ for (const engine of ENGINES) {
     { skip: skipFor("splice") },
     async (t) => {
       const pool = poolFor(t);
-      const taken: net.Socket[] = [];
-      const target = await listen(t, (socket) => taken.push(socket.on("error", () => {}).pause()), {
-        allowHalfOpen: true,
-      });
+      const target = await listen(t, (socket) => void socket.on("error", () => {}), { allowHalfOpen: true });
       const { near: client, far: sender } = await socketPair(t, () => {}, { allowHalfOpen: true });
       sender.on("error", () => {});
       sender.write(pattern(0, 100_000)); // more than Node reads of its own accord
@@ -138,7 +135,7 @@ for (const engine of ENGINES) {
       sender.resetAndDestroy();
       for (const outcome of await Promise.allSettled(legs.map(({ done }) => done)))
         assert.equal(outcome.status, "rejected");
-      assert.equal(hasBeenEnded, false);
+      assert.equal(server.writableEnded, false);
       await until(() => client.closed && server.closed, "both are closed");
     },
   );
