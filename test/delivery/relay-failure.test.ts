@@ -129,8 +129,6 @@ for (const engine of ENGINES) {
       sender.write(pattern(0, 100_000)); // more than Node reads of its own accord
       await until(() => client.readableLength >= client.readableHighWaterMark, "Node has read what it would");
       const server = net.connect({ port: target, host: "127.0.0.1", allowHalfOpen: true });
-      let hasBeenEnded = false;
-      server.once("prefinish", () => (hasBeenEnded = true));
       const legs = [relay(client, server, { pool, engine }), relay(server, client, { pool, engine })];
       sender.resetAndDestroy();
       for (const outcome of await Promise.allSettled(legs.map(({ done }) => done)))
