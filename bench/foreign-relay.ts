@@ -29,7 +29,7 @@ export type ForeignRelay = {
   readonly start: (originPort: number) => Promise<Running>;
 };
 
-/** One thread each, as ours has. */
+/** One thread each, as ours has. haproxy splices what comes from the origin only when it is told to (`splice-auto` made no difference here). */
 export const FOREIGN_RELAYS: readonly ForeignRelay[] = [
   { name: "socat", isThere: () => spawnSync("socat", ["-V"]).error === undefined, start: startSocat },
   { name: "nginx", isThere: hasNginxStream, start: startNginx },
@@ -37,7 +37,7 @@ export const FOREIGN_RELAYS: readonly ForeignRelay[] = [
   {
     name: "haproxy splice",
     isThere: hasHaproxy,
-    start: (originPort) => startHaproxy(originPort, "option splice-auto"),
+    start: (originPort) => startHaproxy(originPort, "option splice-response"),
   },
 ];
 
@@ -97,6 +97,7 @@ listen relay\n bind 127.0.0.1:${port}\n server origin 127.0.0.1:${originPort}\n`
 function foreign(child: ChildProcess, port: number): Running {
   const start = performance.now();
   const pid = child.pid ?? 0;
+  const before = cpuOf(pid); // what it took to begin is not counted
   return {
     port,
     child,
@@ -108,7 +109,8 @@ function foreign(child: ChildProcess, port: number): Running {
       const seconds = (performance.now() - start) / 1000;
       clearInterval(watch);
       used = cpuOf(pid) ?? used;
-      return { bytes, seconds, userSeconds: used?.user ?? Number.NaN, systemSeconds: used?.system ?? Number.NaN };
+      const since = (part: "user" | "system"): number => (used?.[part] ?? Number.NaN) - (before?.[part] ?? 0);
+      return { bytes, seconds, userSeconds: since("user"), systemSeconds: since("system") };
     },
   };
 }

@@ -80,10 +80,13 @@ export class SoakProxy {
     const server = net.connect({ port: this.#targetPort, host: "127.0.0.1", allowHalfOpen: true });
     const options = { pool: this.#pool, engine: this.#engine };
     const legs = [relay(client, server, options), relay(server, client, options)];
-    void Promise.allSettled(legs.map(({ done }) => done)).then((settled) => {
-      const outcomes = settled.map((one): unknown => (one.status === "rejected" ? one.reason : undefined));
-      this.#onOver({ legs, outcomes });
-    });
+    void this.#settled(legs);
+  }
+
+  async #settled(legs: readonly Relay[]): Promise<void> {
+    const settled = await Promise.allSettled(legs.map(({ done }) => done));
+    const outcomes = settled.map((one): unknown => (one.status === "rejected" ? one.reason : undefined));
+    this.#onOver({ legs, outcomes });
   }
 }
 

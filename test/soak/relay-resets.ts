@@ -74,5 +74,5 @@ class Tally {
 
 function codeOf(outcome: unknown): string {
   if (outcome === undefined) return "end";
-  return outcome instanceof Error && "code" in outcome ? String(outcome.code) : String(outcome);
+  return outcome instanceof Error && "code" in outcome ? String(outcome.code) : "an error without a code";
 }
