@@ -56,9 +56,9 @@ const relayed = new WeakSet<Socket>();
  * When `from` has ended and all is written, `to` is ended: its other direction stays open. For two directions both sockets need
  * `allowHalfOpen: true`, or Node ends the second with the first.
  *
- * A failure of either (a reset, a socket that is destroyed before its end), or `signal`, destroys both. `to` is reset then, so that its
- * peer does not take what came for all there was; pages that are being written are back with its `'close'`. Until the end both sockets are the relay's: do not read from the one, write to the
- * other, pause, or resume.
+ * A failure of either (a reset, a socket that is destroyed before its end), or `signal`, destroys both, with a reset, so that no peer takes what
+ * came for all there was (one that was not yet connected has nothing, and sees an end); pages that are being written are back with the
+ * `'close'` of `to`. Until the end both sockets are the relay's: do not read from the one, write to the other, pause, or resume.
  *
  * At most `windowPages` pages wait for `to`; with `splice` none do, but what is in one pipe of the kernel's.
  * @throws JumboError `ERR_JUMBO_OPTION_INVALID`, `ERR_JUMBO_SOCKET_INVALID`, `ERR_JUMBO_RECEIVER_ACTIVE`, `ERR_JUMBO_POOL_CLOSED`
@@ -159,7 +159,7 @@ export class Relay {
   #fail(error: unknown): void {
     if (this.#isDone) return;
     this.#settle(() => this.#reject(error));
-    this.#from.destroy();
+    reset(this.#from); // it is the target of the other direction
     reset(this.#to);
   }
 
@@ -180,9 +180,13 @@ function spliceFor(from: Socket, to: Socket): { calls: SpliceCalls } | { calls: 
   return reason === null ? loadSpliceCalls() : { calls: null, reason };
 }
 
-/** Destroys `socket` so that its peer sees a failure and no end, where the protocol can tell them apart. */
+/**
+ * Destroys `socket` so that its peer sees a failure and no end, where the protocol can tell them apart. A peer that was told the end has
+ * all: it stays so. (And while Node is telling it, `resetAndDestroy()` fails with EINVAL and leaves the descriptor open.)
+ */
 function reset(socket: Socket): void {
-  if (isTcp(socket) && !socket.connecting && !socket.destroyed) socket.resetAndDestroy();
+  const hasEnded = socket.writableEnded && socket.writableLength === 0;
+  if (isTcp(socket) && !socket.connecting && !socket.destroyed && !hasEnded) socket.resetAndDestroy();
   else socket.destroy();
 }
 
