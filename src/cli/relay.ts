@@ -3,10 +3,11 @@ import { codeOf, reasonOf, runtimeFailure } from "./failure.ts";
 import { Meter } from "./meter.ts";
 import type { Cost } from "./meter.ts";
 import { countOf, formatBytes, formatCount, formatMemory, formatRate, formatSeconds } from "./quantities.ts";
-import { parseEndpoint, relayEngineCalled, relayPool } from "./relay-options.ts";
+import { checkRelayOptions, relayEngineCalled, relayPool } from "./relay-options.ts";
 import type { RelayCommandOptions } from "./relay-options.ts";
 import { RelaySession } from "./relay-session.ts";
 import type { RelayTotals } from "./relay-session.ts";
+import { parseConnectionUrl, parseTarget } from "./schemes.ts";
 import { endBySignals } from "./signals.ts";
 import type { EndSignal } from "./signals.ts";
 import { Terminal } from "./terminal.ts";
@@ -51,13 +52,15 @@ type RelayReport = RelayTotals &
  * @throws Failure when it cannot begin
  */
 export async function relayCommand(fromUrl: string, toUrl: string, options: RelayCommandOptions): Promise<number> {
-  const [from, to] = [parseEndpoint(fromUrl), parseEndpoint(toUrl)];
+  const listen = parseConnectionUrl(fromUrl);
+  const to = parseTarget(toUrl, options);
+  checkRelayOptions(fromUrl, toUrl, options);
   const engine = relayEngineCalled(options.engine);
   const pool = relayPool(options);
   const terminal = new Terminal(true);
   const print = (text: string): void => terminal.line(text);
   const session = new RelaySession({ pool, engine, to, print });
-  const url = await session.listen(from);
+  const url = await session.listen(listen, options);
   const meter = new Meter();
   const startMs = performance.now();
   print(`relaying to ${to.url}\nlistening on ${url}`);

@@ -9,7 +9,8 @@ import { assertReceivable } from "../tcp/receive.ts";
 import { whyNoHandles } from "../udp/node-internals.ts";
 import type { Mover, RelayEngine } from "./mover.ts";
 import { PageMover } from "./page-mover.ts";
-import { isTcp, whyNoKernelSocket } from "./socket-handle.ts";
+import { reset } from "./reset.ts";
+import { whyNoKernelSocket } from "./socket-handle.ts";
 import { SpliceMover } from "./splice-mover.ts";
 
 /** What `relay()` takes beside the sockets. */
@@ -55,8 +56,8 @@ const relayed = new WeakSet<Socket>();
  * When `from` has ended and all is written, `to` is ended: its other direction stays open. For two directions both sockets need
  * `allowHalfOpen: true`, or Node ends the second with the first.
  *
- * A failure of either (a reset, a socket that is destroyed before its end), or `signal`, destroys both. `to` is reset then, so that its
- * peer does not take what came for all there was; pages that are being written are back with its `'close'`. Until the end both sockets are the relay's: do not read from the one, write to the
+ * A failure of either (a reset, a socket that is destroyed before its end), or `signal`, destroys both. They are reset, so that
+ * neither's peer takes what came for all there was; pages that are being written are back with its `'close'`. Until the end both sockets are the relay's: do not read from the one, write to the
  * other, pause, or resume.
  *
  * At most `windowPages` pages wait for `to`; with `splice` none do, but what is in one pipe of the kernel's.
@@ -158,7 +159,7 @@ export class Relay {
   #fail(error: unknown): void {
     if (this.#isDone) return;
     this.#settle(() => this.#reject(error));
-    this.#from.destroy();
+    reset(this.#from); // it is the target of the other direction, whose end this must not look like
     reset(this.#to);
   }
 
@@ -177,12 +178,6 @@ function ignore(): void {}
 function spliceFor(from: Socket, to: Socket): { calls: SpliceCalls } | { calls: null; reason: string } {
   const reason = whyNoHandles() ?? whyNoKernelSocket(from) ?? whyNoKernelSocket(to);
   return reason === null ? loadSpliceCalls() : { calls: null, reason };
-}
-
-/** Destroys `socket` so that its peer sees a failure and no end, where the protocol can tell them apart. */
-function reset(socket: Socket): void {
-  if (isTcp(socket) && !socket.connecting && !socket.destroyed) socket.resetAndDestroy();
-  else socket.destroy();
 }
 
 function checked(from: Socket, to: Socket, options: RelayOptions): Checked {
