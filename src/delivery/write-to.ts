@@ -86,7 +86,7 @@ async function writeToFile(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   while (chain.lengthBytes > 0) {
-    const bytes = await write(chain.segments().slice(0, SEGMENTS_MAX));
+    const bytes = await write(chain.segments(SEGMENTS_MAX));
     letGoWith(() => chain.trimStart(bytes));
     signal?.throwIfAborted();
   }
