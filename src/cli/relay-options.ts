@@ -37,8 +37,10 @@ export function checkRelayOptions(fromUrl: string, toUrl: string, options: Relay
       "--cacert, --servername and --insecure are for connecting to tls://; write tls:// for the second URL, or leave them away",
     );
   }
-  if (insecure === true && (cacert ?? servername) !== undefined)
-    throw usageFailure("--insecure asks for no certificate to be checked, --cacert and --servername say how: choose");
+  if (insecure === true && cacert !== undefined)
+    throw usageFailure(
+      "--insecure says that no certificate is checked, and --cacert how it is: leave one of them away",
+    );
   if (servername !== undefined && isIP(servername) !== 0)
     throw usageFailure(
       `--servername ${servername} is an address; it takes a name, and an address is checked without it`,

@@ -239,7 +239,7 @@ test(
       [2, /^jumbo: tls:\/\/:0 needs --cert FILE and --key FILE/, "tls://:0", "tcp://:1"],
       [2, /^jumbo: --cert and --key are for listening on tls:\/\//, "tcp://:0", "tls://:1", ...serverArgs],
       [2, /^jumbo: --cacert, --servername and --insecure are for connecting/, "tcp://:0", "tcp://:1", "--insecure"],
-      [2, /^jumbo: --insecure asks for no certificate/, "tcp://:0", "tls://:1", "-k", "--cacert", certFile],
+      [2, /^jumbo: --insecure says that no certificate is checked/, "tcp://:0", "tls://:1", "-k", "--cacert", certFile],
       [2, /^jumbo: --servername 127\.0\.0\.1 is an address/, "tcp://:0", "tls://:1", "--servername", "127.0.0.1"],
       [2, /^jumbo: --engine splice cannot be had with tls/, "tcp://:0", "tls://:1", "--engine", "splice"],
       [1, /^jumbo: cannot read --cacert \/no\/such: no such file/, "tcp://:0", "tls://:1", "--cacert", "/no/such"],
