@@ -11,6 +11,7 @@ import path from "node:path";
 import { after, test } from "node:test";
 import type { TestContext } from "node:test";
 import tls from "node:tls";
+import { parseTarget } from "../../src/cli/schemes.ts";
 import { Program, runPeer } from "../peers/program.ts";
 import { until } from "../support/at-rest.ts";
 import { makeCertificate } from "../support/certificate.ts";
@@ -197,6 +198,20 @@ test(
     }
   },
 );
+
+test("a target that never answers the handshake is given up after a while", { skip: noCertificate }, async (t) => {
+  const silent = await listen(t, (socket) => void socket.on("error", () => {}));
+  const socket = parseTarget(`tls://127.0.0.1:${silent}`, {}).connect();
+  assert.equal(socket.timeout, 120_000);
+  const failed = once(socket, "close").catch(String);
+  socket.emit("timeout"); // as it does by itself, then
+  assert.match(String(await failed), /the TLS handshake took too long/);
+  const talking = await listenTls(t, (one) => void one.on("error", () => {}));
+  const reached = parseTarget(`tls://127.0.0.1:${talking}`, { cacert: certFile }).connect();
+  await once(reached, "secureConnect");
+  assert.equal(reached.timeout, 0, "from then on it may be idle");
+  reached.destroy();
+});
 
 test(
   "a reset on one side is a reset on the other, which no peer takes for an end",
