@@ -15,15 +15,14 @@ import net from "node:net";
 import process from "node:process";
 import { Readable, Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { duplexOf, readableOf, relay, webStreamOf, writeTo } from "../src/delivery/index.ts";
+import { ChainWriter, duplexOf, readableOf, relay, webStreamOf } from "../src/delivery/index.ts";
 import { JumboPool } from "../src/index.ts";
-import { MbufChain } from "../src/mbuf/index.ts";
 import { receive } from "../src/tcp/index.ts";
 import { GcMeter, peakRssMb, printFigures } from "./figures.ts";
 
 const HOST = "127.0.0.1";
 const PAGE_BYTES = 65_536;
-const GATHERED_MAX = 64;
+const UNWRITTEN_BYTES_MAX = 64 * PAGE_BYTES;
 
 const pool = new JumboPool({ pageSizeBytes: PAGE_BYTES, pagesMax: 1024, stolenMax: 0 });
 const gc = new GcMeter();
@@ -75,28 +74,13 @@ async function writeFile(kind: string, originPort: number, file: string): Promis
   return socket.bytesRead;
 }
 
-/** While one system call writes, the pages for the next one gather. */
 async function writeFromPages(socket: net.Socket, file: string): Promise<void> {
   const handle = await open(file, "w");
-  const chain = new MbufChain();
-  let isWriting = false;
-  let written = Promise.resolve();
-  const drain = async (): Promise<void> => {
-    isWriting = true;
-    while (chain.lengthBytes > 0) {
-      await writeTo(handle, chain);
-      socket.resume();
-    }
-    isWriting = false;
-  };
-  receive(socket, { pool }, (mbuf) => {
-    chain.append(mbuf);
-    if (!isWriting) written = drain();
-    return chain.segmentCount < GATHERED_MAX;
-  });
+  const onFailure = (error: unknown): void => void socket.destroy(error as Error); // the system's
+  const writer = new ChainWriter(handle, { unwrittenBytesMax: UNWRITTEN_BYTES_MAX, onFailure });
+  receive(socket, { pool }, (mbuf) => writer.append(mbuf));
   await once(socket, "end");
-  await written;
-  chain.release();
+  await writer.drained();
   await handle.close();
 }
 

@@ -110,5 +110,5 @@ export class DatagramSink {
 /** Where it was received. */
 function held(datagram: UdpDatagram): Mbuf {
   const kept = datagram.hold();
-  return new Mbuf({ bytes: kept.bytes, hold: () => {}, release: () => kept.release() }, 0, kept.length);
+  return Mbuf.external(kept.bytes, () => kept.release());
 }

@@ -40,6 +40,8 @@ export function reasonOf(error: unknown): string {
     const [, text] = getSystemErrorMap().get(error.errno) ?? [];
     if (text !== undefined) return `${text} (${code})`;
   }
+  if (code.startsWith("ERR_SSL_") && error instanceof Error && "reason" in error)
+    return `${String(error.reason)} (${code})`;
   const message = error instanceof Error ? error.message : String(error);
   const firstLine = message.split("\n", 1)[0] ?? "";
   return code === "" || firstLine.includes(code) ? firstLine : `${firstLine} (${code})`;

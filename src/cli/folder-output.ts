@@ -2,11 +2,11 @@ import { constants } from "node:fs";
 import { access, mkdir, open, readdir } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
 import path from "node:path";
+import { ChainWriter } from "../delivery/index.ts";
 import type { Mbuf } from "../tcp/index.ts";
 import { Failure, codeOf, reasonOf, runtimeFailure } from "./failure.ts";
 import { writeFailure } from "./output-file.ts";
 import type { Output, OutputOptions, Sink, Source } from "./output.ts";
-import { PageWriter } from "./page-writer.ts";
 
 const NAME = /^(?:connection|datagrams)-([0-9]{4,9})\.[a-z]+$/;
 /** Somebody else may make files of the same name at the same time; not for ever. */
@@ -23,7 +23,7 @@ export class FolderOutput implements Output {
   #lastNumber: number;
   #endedBytes = 0;
   #fileCount = 0;
-  readonly #writers = new Set<PageWriter>();
+  readonly #writers = new Set<ChainWriter>();
 
   private constructor(name: string, lastNumber: number, options: OutputOptions) {
     this.name = name;
@@ -90,11 +90,11 @@ export class FolderOutput implements Output {
     }
   }
 
-  entered(writer: PageWriter): void {
+  entered(writer: ChainWriter): void {
     this.#writers.add(writer);
   }
 
-  left(writer: PageWriter): void {
+  left(writer: ChainWriter): void {
     if (this.#writers.delete(writer)) this.#endedBytes += writer.writtenBytes;
   }
 }
@@ -124,7 +124,7 @@ class FileSink implements Sink {
   readonly #source: Source;
   #path = "";
   #handle: FileHandle | null = null;
-  #writer: PageWriter | null = null;
+  #writer: ChainWriter | null = null;
   #opening: Promise<void> | null = null;
 
   constructor(output: FolderOutput, source: Source) {
@@ -139,8 +139,7 @@ class FileSink implements Sink {
   take(mbuf: Mbuf): Promise<void> | undefined {
     const writer = this.#writer;
     if (writer === null) return (this.#opening = this.#open(mbuf));
-    writer.add(mbuf.hold());
-    return writer.isFull ? writer.room() : undefined;
+    return writer.append(mbuf);
   }
 
   async end(): Promise<void> {
@@ -158,12 +157,12 @@ class FileSink implements Sink {
       const { path: filePath, handle } = await this.#output.create(this.#source);
       this.#path = filePath;
       this.#handle = handle;
-      this.#writer = new PageWriter(handle.fd, {
+      this.#writer = new ChainWriter(handle.fd, {
         unwrittenBytesMax: this.#output.options.unwrittenBytesMax,
         onFailure: (error) => this.#failed(error),
       });
       this.#output.entered(this.#writer);
-      this.#writer.add(mbuf.hold());
+      await this.#writer.append(mbuf);
     } catch (error) {
       this.#source.stop(error instanceof Failure ? error : runtimeFailure(reasonOf(error), error));
     }

@@ -1,19 +1,25 @@
 import { once } from "node:events";
-import type { ListenOptions, Server, Socket } from "node:net";
+import type { ListenOptions, Server, ServerOpts, Socket } from "node:net";
 import type { UdpReceiver } from "../udp/index.ts";
 import type { BindDatagrams } from "./datagram-intake.ts";
 
-/** What a scheme needs from the command. */
-export type ListenContext = {
+/** What a scheme that brings connections needs from the command. */
+export type ConnectionContext = {
   readonly certFile: string | undefined;
   readonly keyFile: string | undefined;
+  /** Of the sockets that connect. */
+  readonly socketOptions: ServerOpts;
   /** Called in the server's own handler, before a byte is read. */
   readonly onSocket: (socket: Socket, peer: string) => void;
-  /** Receives what is sent to the socket that `bind` makes; `url` is for messages. */
-  readonly receiveDatagrams: (url: string, bind: BindDatagrams) => Promise<UdpReceiver>;
   /** Somebody could not be received from, before there was a connection: a TLS handshake that failed. */
   readonly onRefused: (text: string) => void;
   readonly notice: (text: string) => void;
+};
+
+/** What every scheme gets from a command that takes them all. */
+export type ListenContext = ConnectionContext & {
+  /** Receives what is sent to the socket that `bind` makes; `url` is for messages. */
+  readonly receiveDatagrams: (url: string, bind: BindDatagrams) => Promise<UdpReceiver>;
 };
 
 /** Somewhere that senders connect to, or send to. */
@@ -27,14 +33,14 @@ export type Listening = {
 };
 
 /** A URL that was understood: starts to listen. */
-export type Listen = (context: ListenContext) => Promise<Listening>;
+export type Listen<Context = ListenContext> = (context: Context) => Promise<Listening>;
 
 /** Starts `server`; `urlOf` is asked once it listens. Rejects with what the system says. */
 export async function listenWith(
   server: Server,
   options: ListenOptions,
   urlOf: () => string,
-  context: ListenContext,
+  context: ConnectionContext,
 ): Promise<Listening> {
   const sockets = new Set<Socket>();
   server.on("connection", (socket) => {

@@ -72,13 +72,21 @@ function addRelay(program: Command, finish: (exitCode: number) => void): void {
     .command("relay")
     .summary("pass connections on")
     .description("A proxy: passes on what it receives at <from> to <to>, and back, without a copy in this process.")
-    .argument("<from>", "where to listen: tcp://host:port, unix:///path")
-    .argument("<to>", "where to connect to: tcp://host:port, unix:///path")
+    .argument("<from>", "where to listen: tcp://host:port, tls://host:port, unix:///path")
+    .argument("<to>", "where to connect to: the same")
     .addOption(new Option("--page-size <bytes>", PAGE_SIZES.join(", ")).default(65_536).argParser(pageSize))
     .option("--pages <number>", "the most pages to use (default: 64 MiB of them)", wholeNumber)
     .option("--duration <seconds>", "end after so many seconds", duration)
     .option("--json", "report as one JSON object on standard output, not as text on standard error")
     .option("--engine <name>", `how bytes get from socket to socket: ${RELAY_ENGINES.join(", ")}`, "auto")
+    .option("--cert <file>", "for listening on tls://, the certificate (PEM)")
+    .option("--key <file>", "for listening on tls://, its key (PEM)")
+    .option(
+      "--cacert <file>",
+      "for connecting to tls://, who may have signed its certificate (PEM), instead of the usual",
+    )
+    .option("--servername <name>", "for connecting to tls://, the name to ask for and to check (default: the host)")
+    .option("-k, --insecure", "for connecting to tls://, take any certificate: anybody may be in between")
     .addHelpText("after", RELAY_HELP)
     .exitOverride(usageOf("jumbo relay"))
     .action(async (from: string, to: string, options: RelayCommandOptions) =>

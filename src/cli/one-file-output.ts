@@ -1,10 +1,10 @@
+import { ChainWriter } from "../delivery/index.ts";
 import type { Mbuf } from "../tcp/index.ts";
 import { codeOf, runtimeFailure } from "./failure.ts";
 import type { OutputFile } from "./output-file.ts";
 import { writeFailure } from "./output-file.ts";
 import type { Output, OutputOptions, Sink, Source } from "./output.ts";
 import { countOf } from "./quantities.ts";
-import { PageWriter } from "./page-writer.ts";
 
 /** The output that is there already: no file of ours to open, empty or close. */
 export const STDOUT = { path: "-", fd: 1, isRegular: false } as const;
@@ -23,7 +23,7 @@ export class OneFileOutput implements Output {
   readonly name: string;
   readonly #file: OutputFile | typeof STDOUT;
   readonly #options: OutputOptions;
-  readonly #writer: PageWriter;
+  readonly #writer: ChainWriter;
   readonly #waiting: Turn[] = [];
   #current: Turn | null = null;
   #hasBegun = false;
@@ -32,7 +32,7 @@ export class OneFileOutput implements Output {
     this.name = file.path;
     this.#file = file;
     this.#options = options;
-    this.#writer = new PageWriter(file.fd, {
+    this.#writer = new ChainWriter(file.fd, {
       unwrittenBytesMax: options.unwrittenBytesMax,
       onFailure: (error) => this.#failed(error),
     });
@@ -76,8 +76,7 @@ export class OneFileOutput implements Output {
     this.begin();
     this.#current ??= turn;
     if (this.#current !== turn) return this.#wait(turn, mbuf);
-    this.#writer.add(mbuf.hold());
-    return this.#writer.isFull ? this.#writer.room() : undefined;
+    return this.#writer.append(mbuf);
   }
 
   /** From a turn, whose connection has ended. */
@@ -150,8 +149,8 @@ class Turn implements Sink {
     this.#first = first;
   }
 
-  begin(writer: PageWriter): void {
-    if (this.#first !== null) writer.add({ bytes: this.#first, release: () => {} });
+  begin(writer: ChainWriter): void {
+    if (this.#first !== null) void writer.append(this.#first);
     this.#first = null;
     this.source.goOn();
   }

@@ -95,6 +95,7 @@ async function listenAll(
 ): Promise<string[]> {
   const context: ListenContext = {
     ...options,
+    socketOptions: {},
     onSocket: (socket, peer) => session.accept(socket, peer),
     receiveDatagrams: (url, bind) => session.receiveDatagrams(url, bind),
     onRefused: (text) => session.refused(text),

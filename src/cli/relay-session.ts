@@ -1,18 +1,17 @@
-import { connect, createServer } from "node:net";
-import type { Server, Socket } from "node:net";
-import { once, setMaxListeners } from "node:events";
+import { setMaxListeners } from "node:events";
+import type { Socket } from "node:net";
 import type { JumboPool } from "../index.ts";
 import { relay } from "../delivery/index.ts";
 import type { Relay, RelayEngine } from "../delivery/index.ts";
-import { codeOf, reasonOf, runtimeFailure } from "./failure.ts";
-import { listenFailure } from "./host-port.ts";
-import type { Endpoint } from "./relay-options.ts";
+import { codeOf, reasonOf } from "./failure.ts";
+import type { ConnectionContext, Listen, Listening } from "./listening.ts";
+import type { Target } from "./target.ts";
 
 /** What has been relayed; up is from who connected to the target. */
 export type RelayTotals = {
   readonly connections: number;
   readonly connectionsOpen: number;
-  /** Connections that did not come to a good end: reset, cut, or the target could not be reached. */
+  /** Connections that did not come to a good end: no handshake, reset, cut, or the target could not be reached. */
   readonly failures: number;
   readonly bytesUp: number;
   readonly bytesDown: number;
@@ -24,11 +23,14 @@ export type RelayTotals = {
 export type RelaySessionOptions = {
   readonly pool: JumboPool;
   readonly engine: "auto" | RelayEngine;
-  readonly to: Endpoint;
+  readonly to: Target;
   readonly print: (text: string) => void;
 };
 
-type Proxied = { readonly up: Relay; readonly down: Relay };
+type Proxied = {
+  readonly up: Relay;
+  readonly down: Relay;
+};
 
 /** Lines about failures; after that many they are only counted. */
 const LINES_MAX = 100;
@@ -43,7 +45,7 @@ export class RelaySession {
   /** Settles when nobody is accepted any more and every connection has ended. */
   readonly done: Promise<void>;
   readonly #options: RelaySessionOptions;
-  readonly #server: Server;
+  #listening: Listening | null = null;
   readonly #open = new Set<Proxied>();
   readonly #cut = new AbortController();
   readonly #engines = new Map<string, string | null>();
@@ -58,22 +60,22 @@ export class RelaySession {
     this.#options = options;
     setMaxListeners(0, this.#cut.signal); // two a connection
     this.done = new Promise((resolve) => (this.#settle = resolve));
-    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => this.#accept(client));
   }
 
   /** Resolves with the URL, with the port that was chosen. @throws Failure */
-  async listen(from: Endpoint): Promise<string> {
-    this.#server.listen(from.kind === "tcp" ? { host: from.host, port: from.port } : { path: from.path });
-    try {
-      await once(this.#server, "listening");
-    } catch (error) {
-      if (from.kind === "tcp") throw listenFailure(from.url, from, error);
-      throw runtimeFailure(`cannot listen on ${from.url}: ${reasonOf(error)}`, error);
-    }
-    this.#server.on("error", (error) => this.#failed(`${from.url}: ${error.message}`)); // accepting failed: too many open files
-    const address = this.#server.address();
-    const isBound = address !== null && typeof address !== "string";
-    return isBound ? from.url.replace(/\d+$/, String(address.port)) : from.url;
+  async listen(
+    listen: Listen<ConnectionContext>,
+    { cert, key }: { readonly cert?: string; readonly key?: string },
+  ): Promise<string> {
+    this.#listening = await listen({
+      certFile: cert,
+      keyFile: key,
+      socketOptions: { allowHalfOpen: true, noDelay: true },
+      onSocket: (client, peer) => this.#accept(client, peer),
+      onRefused: (text) => this.#failed(text),
+      notice: this.#options.print,
+    });
+    return this.#listening.url;
   }
 
   totals(): RelayTotals {
@@ -92,7 +94,7 @@ export class RelaySession {
   drain(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#server.close();
+    this.#listening?.stopAccepting();
     this.#settleIfDone();
   }
 
@@ -102,12 +104,13 @@ export class RelaySession {
     this.#cut.abort();
   }
 
-  #accept(client: Socket): void {
+  #accept(client: Socket, peer: string): void {
+    if (this.#isClosed || client.destroyed) return void client.destroy(); // its handshake took until now, or it has gone
     const { to, pool, engine } = this.#options;
-    const where = to.kind === "tcp" ? { host: to.host, port: to.port, noDelay: true } : { path: to.path };
-    const target = connect({ ...where, allowHalfOpen: true });
-    const peer = client.remoteAddress === undefined ? "somebody" : `${client.remoteAddress}:${client.remotePort}`;
     const { signal } = this.#cut;
+    const target = to.connect();
+    let isReached = false;
+    target.once(to.readyEvent, () => (isReached = true));
     const up = relay(client, target, { pool, engine, signal });
     const down = relay(target, client, { pool, engine, signal });
     const proxied = { up, down };
@@ -117,8 +120,12 @@ export class RelaySession {
     Promise.all([up.done, down.done]).then(
       () => this.#ended(proxied),
       (error: unknown) => {
-        if (!this.#isClosed) this.#failed(describeFailure(peer, proxied, to, error));
-        else this.#failures++;
+        const isUnreachable = !isReached && target.errored === error;
+        this.#failed(
+          isUnreachable
+            ? `${peer}: cannot connect to ${to.url}: ${reasonOf(error)}`
+            : describeCut(peer, proxied, error),
+        );
         // With the last 'close' every write has been called back, and its page is back.
         void bothClosed.then(() => this.#ended(proxied));
       },
@@ -137,13 +144,15 @@ export class RelaySession {
 
   #failed(text: string): void {
     this.#failures++;
-    if (this.#linesLeft === 0) return;
+    if (this.#isClosed || this.#linesLeft === 0) return;
     this.#options.print(text);
     if (--this.#linesLeft === 0) this.#options.print("further failures are only counted");
   }
 
   #settleIfDone(): void {
-    if (this.#isClosed && this.#open.size === 0) this.#settle();
+    if (!this.#isClosed || this.#open.size > 0) return;
+    this.#listening?.end(); // handshakes that were never finished
+    this.#settle();
   }
 }
 
@@ -152,9 +161,7 @@ function closed(socket: Socket): Promise<void> {
   return new Promise((resolve) => socket.once("close", () => resolve()));
 }
 
-function describeFailure(peer: string, { up, down }: Proxied, to: Endpoint, error: unknown): string {
-  if (error instanceof Error && "syscall" in error && error.syscall === "connect")
-    return `${peer}: cannot connect to ${to.url}: ${reasonOf(error)}`;
+function describeCut(peer: string, { up, down }: Proxied, error: unknown): string {
   const why = codeOf(error) === "" ? reasonOf(error) : codeOf(error);
   return `${peer}: cut after ${up.stats().bytesWritten} bytes up, ${down.stats().bytesWritten} down: ${why}`;
 }

@@ -3,10 +3,11 @@ import { codeOf, reasonOf, runtimeFailure } from "./failure.ts";
 import { Meter } from "./meter.ts";
 import type { Cost } from "./meter.ts";
 import { countOf, formatBytes, formatCount, formatMemory, formatRate, formatSeconds } from "./quantities.ts";
-import { parseEndpoint, relayEngineCalled, relayPool } from "./relay-options.ts";
+import { checkRelayOptions, relayEngineCalled, relayPool } from "./relay-options.ts";
 import type { RelayCommandOptions } from "./relay-options.ts";
 import { RelaySession } from "./relay-session.ts";
 import type { RelayTotals } from "./relay-session.ts";
+import { parseConnectionUrl, parseTarget } from "./schemes.ts";
 import { endBySignals } from "./signals.ts";
 import type { EndSignal } from "./signals.ts";
 import { Terminal } from "./terminal.ts";
@@ -16,19 +17,31 @@ import { VERSION } from "./version.ts";
 export const RELAY_HELP = `
 Accepts connections at <from>, makes one to <to> for each, and moves the bytes both ways. A side that ends ends the other's
 that way only; one that is reset resets the other. Bytes go by splice(2) from socket to socket where the kernel can do that
-(Linux, with koffi), else through pages. "listening on URL" on standard error says that connections are accepted.
+(Linux, with koffi), else, and always with TLS, through pages. "listening on URL" on standard error says that connections are accepted.
+
+Where:
+  tcp://host:port    [::1]:port for IPv6; :port, or port alone, is 127.0.0.1; to listen, port 0 is any free one
+  tls://host:port    the same. To listen it takes --cert and --key. To connect, the target's certificate must be good for the host in the
+                     URL, or for --servername, and be signed by somebody Node trusts, or by --cacert; who fails that is given no byte.
+  unix:///path       to listen, a socket is made there; one that a dead process has left is replaced
 
 When it ends:
   With Ctrl-C (SIGINT) all connections are cut. With SIGTERM nobody more is accepted, and it ends with the last connection.
   A second signal ends at once. With --duration all connections are cut.
 
-Exit codes: 0 ended as asked (connections that failed are reported and counted), 1 it cannot listen, 2 the command line makes no sense.
+A connection that fails (a handshake, on either side; a target that cannot be reached; a reset) ends alone, with a line.
+
+Exit codes: 0 ended as asked (connections that failed are reported and counted), 1 it cannot listen, or a file of certificates be used,
+2 the command line makes no sense.
 
 Examples:
   jumbo relay tcp://127.0.0.1:9000 tcp://127.0.0.1:9001
     socat TCP-LISTEN:9001,bind=127.0.0.1 OPEN:out.bin,creat,trunc    the target
     socat -u FILE:big.bin TCP:127.0.0.1:9000                         a client
   jumbo relay tcp://0.0.0.0:5432 unix:///run/postgresql/.s.PGSQL.5432
+  jumbo relay tls://:8443 tcp://:8080 --cert cert.pem --key key.pem      TLS for a server that has none
+    curl --cacert cert.pem https://localhost:8443/
+  jumbo relay tcp://:6380 tls://redis.example.org:6379                   and for a client that has none
 `;
 
 type EndedBy = EndSignal | "duration";
@@ -51,13 +64,15 @@ type RelayReport = RelayTotals &
  * @throws Failure when it cannot begin
  */
 export async function relayCommand(fromUrl: string, toUrl: string, options: RelayCommandOptions): Promise<number> {
-  const [from, to] = [parseEndpoint(fromUrl), parseEndpoint(toUrl)];
+  const listen = parseConnectionUrl(fromUrl);
+  const to = parseTarget(toUrl, options);
+  checkRelayOptions(fromUrl, toUrl, options);
   const engine = relayEngineCalled(options.engine);
   const pool = relayPool(options);
   const terminal = new Terminal(true);
   const print = (text: string): void => terminal.line(text);
   const session = new RelaySession({ pool, engine, to, print });
-  const url = await session.listen(from);
+  const url = await session.listen(listen, options);
   const meter = new Meter();
   const startMs = performance.now();
   print(`relaying to ${to.url}\nlistening on ${url}`);

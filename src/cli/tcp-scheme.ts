@@ -1,16 +1,27 @@
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import type { Server, Socket } from "node:net";
 import { formatHostPort, listenFailure, parseHostPort } from "./host-port.ts";
 import type { HostPort } from "./host-port.ts";
 import { listenWith } from "./listening.ts";
-import type { Listen, ListenContext, Listening } from "./listening.ts";
+import type { ConnectionContext, Listen, Listening } from "./listening.ts";
+import type { Target } from "./target.ts";
 
 /** `tcp://host:port` */
-export function parseTcp(url: string, rest: string): Listen {
+export function parseTcp(url: string, rest: string): Listen<ConnectionContext> {
   const where = parseHostPort(url, rest);
   return (context) => {
-    const server = createServer((socket) => context.onSocket(socket, peerOf(socket)));
+    const server = createServer(context.socketOptions, (socket) => context.onSocket(socket, peerOf(socket)));
     return listenOn("tcp", server, where, url, context);
+  };
+}
+
+/** `tcp://host:port`, to connect to. */
+export function parseTcpTarget(url: string, rest: string): Target {
+  const where = parseHostPort(url, rest);
+  return {
+    url: `tcp://${formatHostPort(where)}`,
+    readyEvent: "connect",
+    connect: () => connect({ ...where, noDelay: true, allowHalfOpen: true }),
   };
 }
 
@@ -20,7 +31,7 @@ export async function listenOn(
   server: Server,
   where: HostPort,
   url: string,
-  context: ListenContext,
+  context: ConnectionContext,
 ): Promise<Listening> {
   try {
     return await listenWith(server, where, () => urlOf(scheme, server, where), context);

@@ -4,22 +4,34 @@ import { connect, createServer } from "node:net";
 import { dirname } from "node:path";
 import { codeOf, reasonOf, runtimeFailure, usageFailure } from "./failure.ts";
 import { listenWith } from "./listening.ts";
-import type { Listen, ListenContext, Listening } from "./listening.ts";
+import type { ConnectionContext, Listen, Listening } from "./listening.ts";
+import type { Target } from "./target.ts";
 
 /** `sun_path` on Linux without its final zero; what is longer is cut off by some systems and refused by others. */
 const PATH_BYTES_MAX = 107;
 const PROBE_MS_MAX = 2_000;
 
 /** `unix:///path/to/socket` */
-export function parseUnix(url: string, rest: string): Listen {
+export function parseUnix(url: string, rest: string): Listen<ConnectionContext> {
+  const path = parsePath(url, rest);
+  return (context) => listenAt(path, url, context);
+}
+
+/** `unix:///path/to/socket`, to connect to. */
+export function parseUnixTarget(url: string, rest: string): Target {
+  const path = parsePath(url, rest);
+  return { url, readyEvent: "connect", connect: () => connect({ path, allowHalfOpen: true }) };
+}
+
+function parsePath(url: string, rest: string): string {
   if (!rest.startsWith("/") || rest.endsWith("/")) {
-    throw usageFailure(`${url} is not unix:///path: three slashes, and the whole path of the socket to make`);
+    throw usageFailure(`${url} is not unix:///path: three slashes, and the whole path of the socket`);
   }
   const path = decoded(url, rest);
   if (Buffer.byteLength(path) > PATH_BYTES_MAX) {
     throw usageFailure(`${url}: a Unix socket's path has at most ${PATH_BYTES_MAX} bytes; choose a shorter one`);
   }
-  return (context) => listenAt(path, url, context);
+  return path;
 }
 
 function decoded(url: string, rest: string): string {
@@ -32,7 +44,7 @@ function decoded(url: string, rest: string): string {
   );
 }
 
-async function listenAt(path: string, url: string, context: ListenContext): Promise<Listening> {
+async function listenAt(path: string, url: string, context: ConnectionContext): Promise<Listening> {
   try {
     return await tryListen(path, url, context);
   } catch (error) {
@@ -45,9 +57,11 @@ async function listenAt(path: string, url: string, context: ListenContext): Prom
   });
 }
 
-function tryListen(path: string, url: string, context: ListenContext): Promise<Listening> {
+function tryListen(path: string, url: string, context: ConnectionContext): Promise<Listening> {
   let count = 0;
-  const server = createServer((socket) => context.onSocket(socket, `unix connection ${++count}`));
+  const server = createServer(context.socketOptions, (socket) =>
+    context.onSocket(socket, `unix connection ${++count}`),
+  );
   return listenWith(server, { path }, () => url, context);
 }
 

@@ -9,7 +9,8 @@ import { assertReceivable } from "../tcp/receive.ts";
 import { whyNoHandles } from "../udp/node-internals.ts";
 import type { Mover, RelayEngine } from "./mover.ts";
 import { PageMover } from "./page-mover.ts";
-import { isTcp, whyNoKernelSocket } from "./socket-handle.ts";
+import { reset } from "./reset.ts";
+import { whyNoKernelSocket } from "./socket-handle.ts";
 import { SpliceMover } from "./splice-mover.ts";
 
 /** What `relay()` takes beside the sockets. */
@@ -159,7 +160,7 @@ export class Relay {
   #fail(error: unknown): void {
     if (this.#isDone) return;
     this.#settle(() => this.#reject(error));
-    reset(this.#from); // it is the target of the other direction
+    reset(this.#from); // it is the target of the other direction, whose end this must not look like
     reset(this.#to);
   }
 
@@ -178,16 +179,6 @@ function ignore(): void {}
 function spliceFor(from: Socket, to: Socket): { calls: SpliceCalls } | { calls: null; reason: string } {
   const reason = whyNoHandles() ?? whyNoKernelSocket(from) ?? whyNoKernelSocket(to);
   return reason === null ? loadSpliceCalls() : { calls: null, reason };
-}
-
-/**
- * Destroys `socket` so that its peer sees a failure and no end, where the protocol can tell them apart. A peer that was told the end has
- * all: it stays so. (And while Node is telling it, `resetAndDestroy()` fails with EINVAL and leaves the descriptor open.)
- */
-function reset(socket: Socket): void {
-  const hasEnded = socket.writableEnded && socket.writableLength === 0;
-  if (isTcp(socket) && !socket.connecting && !socket.destroyed && !hasEnded) socket.resetAndDestroy();
-  else socket.destroy();
 }
 
 function checked(from: Socket, to: Socket, options: RelayOptions): Checked {

@@ -25,19 +25,38 @@ export function descriptorOf(socket: Socket): number {
   return handleOf(socket)?.fd ?? -1;
 }
 
-/** True when `socket` is a TCP connection of the kernel's. */
-export function isTcp(socket: Socket): boolean {
-  return handleOf(socket)?.constructor.name === "TCP";
+/** A TCP connection's handle, as far as it is needed to end it. Private, and the same on Node 20 to 26. */
+export type TcpHandle = {
+  close(done?: () => void): void;
+  /** 0, or why the system refuses. */
+  reset(done?: () => void): number;
+};
+
+/** The handle of the TCP connection that `socket` is, or speaks TLS over; null when there is none. */
+export function tcpHandleOf(socket: Socket): TcpHandle | null {
+  const handle: unknown = Reflect.get(socket, "_handle");
+  const tcp: unknown = isTls(handle) ? Reflect.get(handle, "_parent") : handle;
+  return isTcpHandle(tcp) ? tcp : null;
 }
 
 /** Why the kernel cannot move bytes from or to `socket` without Node; null when it can. */
 export function whyNoKernelSocket(socket: Socket): string | null {
   const handle: unknown = Reflect.get(socket, "_handle");
   if (handle === null || handle === undefined) return "a socket has no handle";
+  if (isTls(handle)) return "a socket speaks TLS, which Node encrypts";
   if (!isSocketHandle(handle))
     return "a socket is no TCP or Unix socket of the kernel's, or Node's handle is another one";
   if (Object.getOwnPropertyDescriptor(handle, "reading")?.get !== undefined) return "a socket is under a TLS socket";
   return null;
+}
+
+function isTls(handle: unknown): handle is object {
+  return typeof handle === "object" && handle !== null && handle.constructor.name === "TLSWrap";
+}
+
+function isTcpHandle(handle: unknown): handle is TcpHandle {
+  if (typeof handle !== "object" || handle === null || handle.constructor.name !== "TCP") return false;
+  return typeof Reflect.get(handle, "close") === "function" && typeof Reflect.get(handle, "reset") === "function";
 }
 
 function isSocketHandle(handle: unknown): handle is SocketHandle {

@@ -1,23 +1,21 @@
-import { WriteStream, writev } from "node:fs";
-import type { FileHandle } from "node:fs/promises";
+import { WriteStream } from "node:fs";
 import { Socket } from "node:net";
 import { Writable } from "node:stream";
 import { JumboError } from "../errors.ts";
 import { MbufChain } from "../mbuf/chain.ts";
 import { optionInvalid } from "../option.ts";
 import { letGoWith } from "../pool/let-go.ts";
+import { isFileTarget, writeFront } from "./file-target.ts";
+import type { FileTarget } from "./file-target.ts";
 
 /** Where a chain can be written to. */
-export type WriteTarget = FileHandle | number | Writable;
+export type WriteTarget = FileTarget | Writable;
 
 /** What `writeTo()` takes beside the chain. */
 export type WriteOptions = {
   /** Ends the writing, with its reason. A stream is destroyed then, as half a message is no use; a file keeps what it has. */
   readonly signal?: AbortSignal | undefined;
 };
-
-/** Segments that one system call writes: what Linux takes at most (IOV_MAX). */
-const SEGMENTS_MAX = 1024;
 
 /**
  * Writes the bytes of `chain` from where they lie, with `writev`: no copy. Each page goes back as soon as its bytes are written.
@@ -29,7 +27,7 @@ const SEGMENTS_MAX = 1024;
  * go back and the error rejects the promise, and only that: during the writing an `'error'` of the stream needs no listener.
  *
  * Back-pressure: await it, or return it from the callback of `receive()`, which then reads no further than the target writes. Writes to a stream keep the order of
- * the calls. To a file write one after the other, as with `fs.write`; it is written at the file's own position.
+ * the calls. To a file write one after the other, as with `fs.write`; it is written at the file's own position. For what comes bit by bit see `ChainWriter`.
  *
  * @param target a file, a descriptor of one, or a stream of bytes: a `net.Socket`, `process.stdout`, a cipher
  * @returns how many bytes: all
@@ -59,37 +57,12 @@ function writerFor(target: WriteTarget): Write {
     if (target.writableObjectMode) throw new JumboError("ERR_JUMBO_OPTION_INVALID", "target takes objects, not bytes");
     return (chain, signal) => writeToStream(target, chain, signal);
   }
-  if (typeof target === "number" && Number.isInteger(target) && target >= 0) {
-    return (chain, signal) => writeToFile((views) => writevTo(target, views), chain, signal);
-  }
-  if (isFileHandle(target)) {
-    const writeViews = async (views: Buffer[]): Promise<number> => (await target.writev(views)).bytesWritten;
-    return (chain, signal) => writeToFile(writeViews, chain, signal);
-  }
+  if (isFileTarget(target)) return (chain, signal) => writeToFile(target, chain, signal);
   throw optionInvalid("target", "a FileHandle, a descriptor or a Writable", target);
 }
 
-function isFileHandle(target: unknown): target is FileHandle {
-  return typeof target === "object" && target !== null && "writev" in target && "fd" in target;
-}
-
-function writevTo(fd: number, views: Buffer[]): Promise<number> {
-  return new Promise((resolve, reject) => {
-    writev(fd, views, (error, bytes) => (error === null ? resolve(bytes) : reject(error)));
-  });
-}
-
-/** The system may write less than it was given: the rest is written again. */
-async function writeToFile(
-  write: (views: Buffer[]) => Promise<number>,
-  chain: MbufChain,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  while (chain.lengthBytes > 0) {
-    const bytes = await write(chain.segments().slice(0, SEGMENTS_MAX));
-    letGoWith(() => chain.trimStart(bytes));
-    signal?.throwIfAborted();
-  }
+async function writeToFile(target: FileTarget, chain: MbufChain, signal: AbortSignal | undefined): Promise<void> {
+  while (chain.lengthBytes > 0) await writeFront(target, chain, signal);
 }
 
 /** Settles when the stream has called back for every segment: until then it may look at them. */

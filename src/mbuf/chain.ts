@@ -204,11 +204,12 @@ export class MbufChain implements Iterable<Buffer>, AsyncIterable<Buffer> {
     return target;
   }
 
-  /** A view of each segment, for `writev`: no copy. They are good for as long as the chain keeps these bytes. */
-  segments(): Buffer[] {
+  /** A view of each segment, or of the first `countMax`, for `writev`: no copy. They are good for as long as the chain keeps these bytes. */
+  segments(countMax: number = Infinity): Buffer[] {
     const deque = this.#live();
     const views: Buffer[] = [];
-    for (let serial = deque.first; serial < deque.end; serial++) views.push(deque.get(serial)!.bytes);
+    const end = Math.min(deque.end, deque.first + countMax);
+    for (let serial = deque.first; serial < end; serial++) views.push(deque.get(serial)!.bytes);
     return views;
   }
 

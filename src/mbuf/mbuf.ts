@@ -1,7 +1,7 @@
 import { JumboError } from "../errors.ts";
 import { letGoWith } from "../pool/let-go.ts";
 import { Segment } from "./segment.ts";
-import { ExternalStorage } from "./storage.ts";
+import { ExternalStorage, viewOf } from "./storage.ts";
 import type { Storage } from "./storage.ts";
 
 /**
@@ -77,7 +77,7 @@ export class Mbuf {
    */
   get bytes(): Buffer {
     if (this.isReleased) throw this.#released();
-    return (this.#bytes ??= this.#storage.bytes.subarray(this.#offset, this.#offset + this.length));
+    return (this.#bytes ??= viewOf(this.#storage, this.#offset, this.length));
   }
 
   /** True once the borrow is over and every hold released; every other use throws then. */

@@ -1,3 +1,4 @@
+import { viewOf } from "./storage.ts";
 import type { Storage } from "./storage.ts";
 
 /**
@@ -33,7 +34,7 @@ export class Segment {
 
   /** Exactly the segment's bytes; no copy. */
   get bytes(): Buffer {
-    return (this.#bytes ??= this.storage.bytes.subarray(this.offset, this.offset + this.length));
+    return (this.#bytes ??= viewOf(this.storage, this.offset, this.length));
   }
 
   /** Bytes before the segment that may be written to. */

@@ -11,6 +11,11 @@ export type Storage = {
   release(): void;
 };
 
+/** The `length` bytes of `storage` from `offset` on; no copy. Nothing is made for all of it: views are most of what a chain would cost the garbage collector. */
+export function viewOf({ bytes }: Storage, offset: number, length: number): Buffer {
+  return length === bytes.length ? bytes : bytes.subarray(offset, offset + length);
+}
+
 /**
  * Storage from elsewhere that counts its holds itself, and hands itself back when the last one is let go. mbuf(9), m_extadd()
  *

@@ -114,6 +114,11 @@ export async function connect(t: TestContext, to: number | string): Promise<net.
   return socket;
 }
 
+/** Resolves when `socket`, of which nobody reads, has closed: by an end or by a reset. */
+export function closed(socket: net.Socket): Promise<void> {
+  return new Promise((resolve) => socket.resume().once("close", () => resolve()));
+}
+
 /** A program that runs to its end; fails unless it exits with 0. */
 export async function peer(
   t: TestContext,

@@ -222,6 +222,41 @@ for (const engine of ENGINES) {
     await assert.rejects(leg.done, { code: "ERR_STREAM_PREMATURE_CLOSE" });
   });
 
+  test(`${engine}: in a proxy, the reset of either side is a reset of the other`, options, async (t) => {
+    const pool = poolFor(t);
+    for (const resetting of ["client", "server"] as const) {
+      let server: net.Socket | null = null;
+      const target = await listen(t, (socket) => (server = socket.on("error", () => {})), { allowHalfOpen: true });
+      const port = await startProxy(t, target, { pool, engine });
+      const client = net.connect({ port, host: "127.0.0.1", allowHalfOpen: true }).on("error", () => {});
+      client.write("hello");
+      await until(() => server?.bytesRead === 5 || (server?.resume(), false), "relayed");
+      const sides = { client, server: server! }; // it has read something
+      const how = ending(resetting === "client" ? sides.server : sides.client);
+      sides[resetting].resetAndDestroy();
+      assert.equal(await how, "ECONNRESET");
+    }
+  });
+
+  test(
+    `${engine}: a target that was just told the end when the relay fails is closed, and no descriptor stays open`,
+    options,
+    async (t) => {
+      const pool = poolFor(t);
+      const { from, sender, to, taker } = await ends(t);
+      const leg = relay(from, to, { pool, engine });
+      const back = relay(to, from, { pool, engine });
+      sender.end(pattern(0, 1_000));
+      await once(from, "end");
+      await until(() => to.writableEnded, "told the end");
+      from.destroy(new Error("now")); // the shutdown is on its way
+      await assert.rejects(back.done, new Error("now"));
+      await leg.done.catch(() => {}); // it has written everything, or not quite
+      await until(() => from.closed && to.closed && taker.bytesRead >= 0, "both are closed");
+      await ending(taker);
+    },
+  );
+
   test(`${engine}: a connection that is refused rejects both directions, and closes the client`, options, async (t) => {
     const pool = poolFor(t);
     const unused = await freePort();

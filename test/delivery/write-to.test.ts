@@ -20,6 +20,7 @@ import { poolFor, until } from "../support/at-rest.ts";
 import { isPattern, pattern } from "../support/pattern.ts";
 import { socketPair } from "../support/sockets.ts";
 import { Mbuf } from "../../src/mbuf/index.ts";
+import type { Storage } from "../../src/mbuf/index.ts";
 import { receiveAll } from "./proxy.ts";
 
 const folder = temporaryFolder({ after });
@@ -55,6 +56,33 @@ test("to a FileHandle and to a descriptor, more segments than one writev takes",
     assert.ok(content.length === bytes && isPattern(content, 0));
     assert.equal(pool.stats().inUse, 0);
   }
+});
+
+/** The least CPU time of a few runs, in ms, that writing so many segments to a file takes. */
+async function cpuOfWriting(segments: number): Promise<number> {
+  const storage: Storage = { bytes: Buffer.alloc(2, "jumbo"), hold: () => {}, release: () => {} };
+  const mbuf = new Mbuf(storage, 0, 1); // the same byte again is not side by side with itself
+  const file = path.join(folder, "many");
+  const runs: number[] = [];
+  for (let run = 0; run < 4; run++) {
+    await using handle = await open(file, "w");
+    using chain = new MbufChain();
+    for (let i = 0; i < segments; i++) chain.append(mbuf);
+    assert.equal(chain.segmentCount, segments);
+    const before = process.cpuUsage();
+    assert.equal(await writeTo(handle, chain), segments);
+    const { user, system } = process.cpuUsage(before);
+    runs.push((user + system) / 1000);
+  }
+  assert.equal(readFileSync(file).length, segments);
+  return Math.min(...runs);
+}
+
+test("a chain of 100,000 segments goes to a file in time linear in their count", async (t) => {
+  const few = await cpuOfWriting(20_000);
+  const many = await cpuOfWriting(100_000);
+  t.diagnostic(`20,000 in ${few.toFixed(1)} ms, 100,000 in ${many.toFixed(1)} ms`);
+  assert.ok(many < few * 5 * 2, `five times as many take ${(many / few).toFixed(1)} times as long`);
 });
 
 test("to a socket: pages stay until the system has taken their bytes, and go back one by one", async (t) => {
