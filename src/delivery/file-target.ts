@@ -3,6 +3,7 @@ import type { FileHandle } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
 import type { MbufChain } from "../mbuf/chain.ts";
+import { joinViews } from "../mbuf/join-views.ts";
 import { letGoWith } from "../pool/let-go.ts";
 
 /** A file: `open()`'s handle, or a descriptor. */
@@ -38,7 +39,7 @@ export async function writeFront(target: FileTarget, chain: MbufChain, signal?: 
 }
 
 function frontOf(chain: MbufChain): Buffer[] {
-  const views = chain.segments(SEGMENTS_MAX);
+  const views = joinViews(chain.segments(SEGMENTS_MAX));
   let count = 0;
   for (let bytes = 0; bytes < CALL_BYTES_MAX && count < views.length; count++) bytes += views[count]!.length;
   return count === views.length ? views : views.slice(0, count);

@@ -3,6 +3,7 @@ import { Socket } from "node:net";
 import { Writable } from "node:stream";
 import { JumboError } from "../errors.ts";
 import { MbufChain } from "../mbuf/chain.ts";
+import { joinViews } from "../mbuf/join-views.ts";
 import { optionInvalid } from "../option.ts";
 import { letGoWith } from "../pool/let-go.ts";
 import { isFileTarget, writeFront } from "./file-target.ts";
@@ -68,7 +69,9 @@ async function writeToFile(target: FileTarget, chain: MbufChain, signal: AbortSi
 /** Settles when the stream has called back for every segment: until then it may look at them. */
 function writeToStream(stream: Writable, chain: MbufChain, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
-    const views = keepsNothing(stream) ? chain.segments() : [chain.toBuffer()].filter(({ length }) => length > 0);
+    const views = keepsNothing(stream)
+      ? joinViews(chain.segments())
+      : [chain.toBuffer()].filter(({ length }) => length > 0);
     let viewsLeft = views.length;
     let failure: { readonly error: unknown } | null = null;
     const onAbort = (): void => {
