@@ -9,6 +9,13 @@ import { zeroCopy } from "./zero-copy.ts";
 /** In what steps a WebAssembly memory grows: a memory that is not a multiple of it is none. */
 const WASM_PAGE_BYTES = 65_536;
 
+/**
+ * What lies in more than one mapping the kernel refuses, and it will do so again: an attempt costs half an exchange. So after one that failed
+ * this many times as many pages are copied untried.
+ */
+const UNTRIED_FACTOR = 16;
+let untriedPages = 0;
+
 /** Which memories consist of pages that may be exchanged. Asking the system takes some 100 µs, and the answer stays the same. */
 const answers = new WeakMap<ArrayBufferLike, boolean>();
 
@@ -24,10 +31,12 @@ const answers = new WeakMap<ArrayBufferLike, boolean>();
 export function putSegments(segments: readonly Segment[], target: Uint8Array): number {
   let put = 0;
   for (let index = 0; index < segments.length && put < target.length;) {
-    const segment = segments[index]!; // the loop's condition
-    const flipped = flipStretch(segments, index, target, put);
-    put += flipped > 0 ? flipped * segment.length : copy(segment, target, put);
-    index += flipped > 0 ? flipped : 1;
+    const first = segments[index]!; // the loop's condition
+    const pages = stretchAt(segments, index, target.length - put);
+    const end = index + Math.max(pages, 1);
+    if (flip(first, pages, target, put)) put += pages * first.length;
+    else for (const segment of segments.slice(index, end)) put += copy(segment, target, put);
+    index = end;
   }
   return put;
 }
@@ -40,29 +49,36 @@ function copy(segment: Segment, target: Uint8Array, at: number): number {
   return bytes.length;
 }
 
-/** Flips as many whole pages as lie side by side from `segments[first]` on. How many; 0 when one of the conditions does not hold. */
-function flipStretch(segments: readonly Segment[], first: number, target: Uint8Array, at: number): number {
+/** How many whole pages lie side by side from `segments[first]` on, and fit into `room` bytes. */
+function stretchAt(segments: readonly Segment[], first: number, room: number): number {
   const page = wholePage(segments[first]);
-  const { pageExchange } = loadPageExchange();
-  if (page === null || pageExchange === null || !zeroCopy.receive) return 0;
-  const { exchange, systemPageBytes } = pageExchange;
-  if (!isExchangeable(target.buffer, systemPageBytes)) return 0;
-  const pageBytes = page.bytes.length;
-  const room = Math.floor((target.length - at) / pageBytes);
+  if (page === null) return 0;
+  const most = Math.floor(room / page.bytes.length);
   let count = 0;
-  while (count < room && wholePage(segments[first + count])?.number === page.number + count) count++;
-  if (count === 0 || count * pageBytes < zeroCopy.flipMinBytes) return 0;
+  while (count < most && wholePage(segments[first + count])?.number === page.number + count) count++;
+  return count;
+}
+
+/** Flips `pages` whole pages, `first` and those side by side with it. False, with nothing changed, when they are to be copied. */
+function flip(first: Segment, pages: number, target: Uint8Array, at: number): boolean {
+  const { pageExchange } = loadPageExchange();
+  if (pages === 0 || pageExchange === null || !zeroCopy.receive) return false;
+  const { exchange, systemPageBytes } = pageExchange;
+  const lengthBytes = pages * first.length;
+  if (!isExchangeable(target.buffer, systemPageBytes) || lengthBytes < zeroCopy.flipMinBytes) return false;
   const address = addressOf(target) + at; // looked up here, as late as can be: the memory may have moved since the last time
-  if (address % systemPageBytes !== 0) return 0;
-  const source = addressOf(page.bytes);
-  // What lies in more than one mapping the kernel refuses as a whole: less of it may do.
-  for (; count > 0 && count * pageBytes >= zeroCopy.flipMinBytes; count >>= 1) {
-    if (exchange(source, address, count * pageBytes) < 0) continue;
-    zeroCopy.flipped += count;
-    zeroCopy.stolen += count;
-    return count;
+  if (address % systemPageBytes !== 0) return false;
+  if (untriedPages > 0) {
+    untriedPages -= pages;
+    return false;
   }
-  return 0;
+  if (exchange(addressOf(first.bytes), address, lengthBytes) < 0) {
+    untriedPages = pages * UNTRIED_FACTOR;
+    return false;
+  }
+  zeroCopy.flipped += pages;
+  zeroCopy.stolen += pages;
+  return true;
 }
 
 /** The page of which `segment` shows every byte and has the only hold; null when it is not so. */

@@ -153,3 +153,33 @@ test("pages side by side are flipped as one stretch", { skip: noFlip }, (t) => {
   assert.ok(isPattern(target.subarray(0, 16_384), 0));
   for (const mbuf of mbufs) mbuf.release();
 });
+
+test(
+  "what the kernel refuses, because it lies in two mappings, is copied; after a while it is tried again",
+  { skip: noFlip },
+  (t) => {
+    const pool = poolFor(t, { pageSizeBytes: 4096, pagesMax: 16 });
+    zeroCopy.flipMinBytes = 0;
+    const target = wasmMemory(65_536);
+    const flippedBy = (pages: number, at: number): number => {
+      const before = zeroCopy.flipped;
+      const held = Array.from({ length: pages }, () => pool.alloc()).toSorted(
+        (a, b) => (a?.number ?? 0) - (b?.number ?? 0),
+      );
+      const mbufs = held.map((page, index) => {
+        assert.ok(page);
+        page.bytes.set(pattern(at + index * 4096, 4096));
+        return new Mbuf(page, 0, 4096);
+      });
+      put(mbufs, target.subarray(at));
+      assert.ok(isPattern(target.subarray(at, at + pages * 4096), at));
+      for (const mbuf of mbufs) mbuf.release();
+      return zeroCopy.flipped - before;
+    };
+    assert.equal(flippedBy(1, 8192), 1); // cuts the target's mapping in three
+    assert.equal(flippedBy(4, 0), 0);
+    let untried = 0;
+    while (flippedBy(1, 32_768) === 0) untried++;
+    assert.equal(untried, 4 * 16);
+  },
+);
