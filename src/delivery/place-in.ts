@@ -65,7 +65,7 @@ function flip(first: Segment, pages: number, target: Uint8Array, at: number): bo
   if (pages === 0 || pageExchange === null || !zeroCopy.receive) return false;
   const { exchange, systemPageBytes } = pageExchange;
   const lengthBytes = pages * first.length;
-  if (!isExchangeable(target.buffer, systemPageBytes) || lengthBytes < zeroCopy.flipMinBytes) return false;
+  if (!isExchangeable(target.buffer, systemPageBytes) || !zeroCopy.pays(lengthBytes)) return false;
   const address = addressOf(target) + at; // looked up here, as late as can be: the memory may have moved since the last time
   if (address % systemPageBytes !== 0) return false;
   if (untriedPages > 0) {

@@ -3,7 +3,7 @@ import { addressOf } from "../os/address-of.ts";
 import { loadPageExchange } from "../os/page-exchange.ts";
 
 /** Sizes at which flipping is compared with copying. */
-const SIZES: readonly number[] = [65_536, 262_144, 524_288, 1_048_576, 2_097_152, 4_194_304];
+const SIZES: readonly number[] = [262_144, 524_288, 1_048_576, 2_097_152, 4_194_304];
 const ROUNDS = 7;
 /** By how much a flip has to win: measurements vary, and a flip that is slower than a copy is worse than one that was not made. */
 const MARGIN = 1.15;
@@ -40,6 +40,12 @@ class ZeroCopy {
 
   set flipMinBytes(bytes: number | null) {
     this.#flipMinBytes = bytes;
+  }
+
+  /** @internal Whether so many bytes in one piece are to be flipped. What cannot pay anywhere is not worth measuring for. */
+  pays(lengthBytes: number): boolean {
+    if (this.#flipMinBytes === null && lengthBytes < Math.min(...SIZES)) return false;
+    return lengthBytes >= this.flipMinBytes;
   }
 
   /** Why nothing can be flipped here; null when it can. */
