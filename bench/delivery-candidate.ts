@@ -3,18 +3,20 @@
  *
  *     node --expose-gc dist/bench/delivery-candidate.js relay <pipeline|pages|splice> ORIGIN_PORT
  *     node --expose-gc dist/bench/delivery-candidate.js file <pipeline|jumbo> ORIGIN_PORT FILE
+ *     node --expose-gc dist/bench/delivery-candidate.js stream <socket|readableOf|duplexOf|toWeb|webStreamOf> ORIGIN_PORT
  *     node --expose-gc dist/bench/delivery-candidate.js into <data|pages|recv> ORIGIN_PORT
  *
  * relay: prints its port, takes one connection, passes on what the origin sends, both ways, and prints its figures.
- * file: writes what the origin sends. CPU time is that of the whole process, from the connection to the end.
+ * file: writes what the origin sends. stream: drops it. into: puts it into the memory of a WebAssembly module. CPU time is that of the whole process, from the connection to the end.
  */
 import { once } from "node:events";
 import { createWriteStream } from "node:fs";
 import { open } from "node:fs/promises";
 import net from "node:net";
 import process from "node:process";
+import { Readable, Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { receiveInto, relay, writeTo } from "../src/delivery/index.ts";
+import { duplexOf, readableOf, receiveInto, relay, webStreamOf, writeTo } from "../src/delivery/index.ts";
 import { JumboPool } from "../src/index.ts";
 import { MbufChain } from "../src/mbuf/index.ts";
 import { receive } from "../src/tcp/index.ts";
@@ -131,8 +133,20 @@ async function setWindows(socket: net.Socket, window: Uint8Array): Promise<numbe
   return socket.bytesRead;
 }
 
+/** Takes all that a stream brings, and drops it. */
+async function dropAll(kind: string, originPort: number): Promise<number> {
+  const socket = net.connect(originPort, HOST);
+  const sink = new Writable({ write: (_chunk, _encoding, done) => done() });
+  if (kind === "socket") await pipeline(socket, sink);
+  else if (kind === "readableOf") await pipeline(readableOf(receive(socket, { pool })), sink);
+  else if (kind === "duplexOf") await pipeline(duplexOf(socket, { pool }), sink);
+  else for await (const _chunk of kind === "toWeb" ? Readable.toWeb(socket) : webStreamOf(receive(socket, { pool })));
+  return socket.bytesRead;
+}
+
 const [mode, kind = "", port, file = ""] = process.argv.slice(2);
 if (mode === "relay") await relayOnce(kind, Number(port));
+else if (mode === "stream") await measured(() => dropAll(kind, Number(port)));
 else if (mode === "into") await measured(() => fillWindows(kind, Number(port)));
 else await measured(() => writeFile(kind, Number(port), file));
 process.exit();

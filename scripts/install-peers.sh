@@ -13,7 +13,7 @@ set -euo pipefail
 PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 export DEBIAN_FRONTEND=noninteractive
 
-# package:command pairs
+# package:command pairs; for a package without a command, a file of its own
 readonly peers=(
   socat:socat
   netcat-openbsd:nc.openbsd
@@ -21,6 +21,8 @@ readonly peers=(
   iperf3:iperf3
   tshark:tshark
   nginx:nginx
+  libnginx-mod-stream:/usr/lib/nginx/modules/ngx_stream_module.so
+  haproxy:haproxy
   openssl:openssl
   man-db:man
   bind9-dnsutils:dig
@@ -30,7 +32,7 @@ readonly peers=(
 missing_packages() {
   local peer
   for peer in "${peers[@]}"; do
-    command -v "${peer#*:}" >/dev/null || echo "${peer%%:*}"
+    [ -e "${peer#*:}" ] || command -v "${peer#*:}" >/dev/null || echo "${peer%%:*}"
   done
 }
 
@@ -71,10 +73,12 @@ forbid_services
 as_root apt-get update -qq || echo "peers: apt-get update failed, trying with the lists at hand"
 as_root apt-get install -y -qq --no-install-recommends "${missing[@]}" </dev/null >/dev/null || true
 
-# A fresh nginx would start at the next boot.
-if [[ " ${missing[*]} " == *" nginx "* ]] && command -v systemctl >/dev/null; then
-  as_root systemctl disable nginx >/dev/null 2>&1 || true
-fi
+# Fresh ones would start at the next boot.
+for service in nginx haproxy; do
+  if [[ " ${missing[*]} " == *" $service "* ]] && command -v systemctl >/dev/null; then
+    as_root systemctl disable "$service" >/dev/null 2>&1 || true
+  fi
+done
 
 mapfile -t missing < <(missing_packages)
 if [ "${#missing[@]}" -gt 0 ]; then

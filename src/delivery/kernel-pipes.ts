@@ -24,8 +24,7 @@ export function putBackPipe(calls: SpliceCalls, pipe: KernelPipe): void {
 
 /** Closes a pipe, and lets go what is in it. */
 export function discardPipe(calls: SpliceCalls, pipe: KernelPipe): void {
-  calls.close(pipe.output);
-  calls.close(pipe.input);
+  calls.closePipe(pipe);
 }
 
 /** Closes the pipes that are kept: when no relay of this thread runs any more. */

@@ -1,16 +1,17 @@
 import type { Socket } from "node:net";
 import type { Writable } from "node:stream";
+import { joinViews } from "../mbuf/join-views.ts";
 import type { Mbuf } from "../mbuf/mbuf.ts";
-import { loadSpliceCalls } from "../os/splice-calls.ts";
 import type { JumboPool } from "../pool/pool.ts";
 import { receive } from "../tcp/receive.ts";
-import { systemError } from "../os/system-error.ts";
 import { letGoWith } from "../pool/let-go.ts";
 import type { Mover } from "./mover.ts";
-import { descriptorOf } from "./socket-handle.ts";
 
-/** Pages that are gathered at most before they are written: enough for one system call to be worth its price. */
-const GATHER_PAGES = 8;
+/** How much is gathered at most before it is written: enough for the price of a system call to vanish beside that of the copy. */
+const GATHER_BYTES = 524_288;
+
+/** What is written next: mbufs with a hold of ours, and their bytes, taken while nobody could have closed their pool. */
+type Gathered = { readonly mbufs: Mbuf[]; readonly views: Buffer[]; lengthBytes: number };
 
 /**
  * The engine that works everywhere: what is received is written to the target from the pages it was received into.
@@ -18,7 +19,7 @@ const GATHER_PAGES = 8;
  *     kernel ──▶ page ──▶ mbuf ──write──▶ target       the page is held until the write's callback
  *                  └──────── window ───────┘           full: the source pauses; half empty: it goes on
  *
- * What one turn of the event loop brings is gathered and written with one system call.
+ * What one turn of the event loop brings is gathered and written with one system call; pages that lie side by side, as one piece.
  */
 export class PageMover implements Mover {
   readonly engine = "pages";
@@ -33,25 +34,18 @@ export class PageMover implements Mover {
   readonly #pool: JumboPool;
   readonly #windowPages: number;
   #isPaused = false;
-  #gathered = 0;
+  /** Held, in order; their writing has not begun. */
+  #gathered: Gathered = { mbufs: [], views: [], lengthBytes: 0 };
   /** The end of the turn, when something is gathered. */
   #flushing: NodeJS.Immediate | null = null;
-  readonly #flush = (): void => {
-    if (this.#flushing !== null) clearImmediate(this.#flushing);
-    this.#flushing = null;
-    this.#gathered = 0;
-    this.#to.uncork();
-  };
-  readonly #fail: (error: Error) => void;
+  readonly #flush = (): void => this.#writeGathered();
   readonly #onEnd = (): void => {
-    const error = errorBehindEnd(this.#from);
-    if (error !== null) return this.#fail(error);
     this.hasEnded = true;
-    this.#to.end(); // everything was handed to write() before
+    this.#writeGathered();
+    this.#to.end();
   };
 
-  constructor(from: Socket, to: Writable, pool: JumboPool, windowPages: number, fail: (error: Error) => void) {
-    this.#fail = fail;
+  constructor(from: Socket, to: Writable, pool: JumboPool, windowPages: number) {
     this.#from = from;
     this.#to = to;
     this.#pool = pool;
@@ -60,40 +54,61 @@ export class PageMover implements Mover {
 
   /** @throws JumboError as `receive()` */
   start(): void {
-    receive(this.#from, { pool: this.#pool }, (mbuf) => this.#write(mbuf));
+    const readPagesMax = Math.max(1, this.#windowPages >> 2);
+    receive(this.#from, { pool: this.#pool, readPagesMax }, (mbuf) => this.#gather(mbuf));
     this.#from.once("end", this.#onEnd);
   }
 
   close(): void {
     this.#from.off("end", this.#onEnd);
+    this.#letGo(this.#takeGathered().mbufs); // nothing unless it failed
   }
 
   /** Each mbuf is counted as a page: none is more, and small ones may share one. */
-  #write(mbuf: Mbuf): boolean {
-    this.#gather();
-    mbuf.hold();
-    const { length } = mbuf;
-    this.bytesRead += length;
+  #gather(mbuf: Mbuf): boolean {
+    const gathered = this.#gathered;
+    gathered.views.push(mbuf.bytes);
+    gathered.mbufs.push(mbuf.hold());
+    gathered.lengthBytes += mbuf.length;
+    this.bytesRead += mbuf.length;
     this.pagesPinned++;
-    if (this.pagesPinned > this.pagesPinnedPeak) this.pagesPinnedPeak = this.pagesPinned;
-    this.#to.write(mbuf.bytes, () => {
-      letGoWith(() => mbuf.release());
-      this.bytesWritten += length;
-      this.pagesPinned--;
-      this.#goOn();
-    });
-    if (++this.#gathered === GATHER_PAGES) this.#flush();
+    this.pagesPinnedPeak = Math.max(this.pagesPinnedPeak, this.pagesPinned);
+    if (gathered.lengthBytes >= GATHER_BYTES) this.#writeGathered();
+    else this.#flushing ??= setImmediate(this.#flush);
     if (this.pagesPinned < this.#windowPages) return true;
     this.#isPaused = true;
     this.pauses++;
     return false;
   }
 
-  /** Corks the target until the end of this turn, or until enough is gathered. */
-  #gather(): void {
-    if (this.#flushing !== null) return;
+  #writeGathered(): void {
+    const gathered = this.#takeGathered();
+    const views = joinViews(gathered.views);
+    const last = views.pop();
+    if (last === undefined) return;
     this.#to.cork();
-    this.#flushing = setImmediate(this.#flush);
+    for (const view of views) this.#to.write(view);
+    this.#to.write(last, () => this.#written(gathered)); // called back in order, also when the target is destroyed
+    this.#to.uncork();
+  }
+
+  #takeGathered(): Gathered {
+    if (this.#flushing !== null) clearImmediate(this.#flushing);
+    this.#flushing = null;
+    const gathered = this.#gathered;
+    this.#gathered = { mbufs: [], views: [], lengthBytes: 0 };
+    return gathered;
+  }
+
+  #written({ mbufs, lengthBytes }: Gathered): void {
+    this.#letGo(mbufs);
+    this.bytesWritten += lengthBytes;
+    this.#goOn();
+  }
+
+  #letGo(mbufs: readonly Mbuf[]): void {
+    for (const mbuf of mbufs) letGoWith(() => mbuf.release());
+    this.pagesPinned -= mbufs.length;
   }
 
   #goOn(): void {
@@ -101,14 +116,4 @@ export class PageMover implements Mover {
     this.#isPaused = false;
     this.#from.resume();
   }
-}
-
-/**
- * Node 20 and 22 tell of an end when a reset arrives together with the last bytes (libuv takes a hang-up after a short read for one), though the
- * system still has the error. Asked for where there are system calls; null when it was an end.
- */
-function errorBehindEnd(socket: Socket): Error | null {
-  const fd = descriptorOf(socket);
-  const errno = fd < 0 ? 0 : (loadSpliceCalls().calls?.takeError(fd) ?? 0);
-  return errno > 0 ? systemError(-errno, "read") : null;
 }

@@ -20,7 +20,7 @@ export type RelayOptions = {
   readonly signal?: AbortSignal | undefined;
   /** `auto` (default): `splice` where the kernel can move the bytes by itself, else `pages`, with the reason in `stats()`. */
   readonly engine?: "auto" | RelayEngine;
-  /** The most pages that wait for the target (default 16): then the source waits. */
+  /** The most pages that wait for the target (default: 1 MiB of them, 16 at least): then the source waits. */
   readonly windowPages?: number;
 };
 
@@ -38,7 +38,8 @@ export type RelayStats = {
   readonly pauses: number;
 };
 
-const WINDOW_PAGES = 16;
+const WINDOW_BYTES = 2 ** 20;
+const WINDOW_PAGES_MIN = 16;
 const WINDOW_PAGES_MAX = 65_536;
 
 /** The sources of the relays that run. */
@@ -55,9 +56,9 @@ const relayed = new WeakSet<Socket>();
  * When `from` has ended and all is written, `to` is ended: its other direction stays open. For two directions both sockets need
  * `allowHalfOpen: true`, or Node ends the second with the first.
  *
- * A failure of either (a reset, a socket that is destroyed before its end), or `signal`, destroys both. `to` is reset then, so that its
- * peer does not take what came for all there was; pages that are being written are back with its `'close'`. Until the end both sockets are the relay's: do not read from the one, write to the
- * other, pause, or resume.
+ * A failure of either (a reset, a socket that is destroyed before its end), or `signal`, destroys both, with a reset, so that no peer takes what
+ * came for all there was (one that was not yet connected has nothing, and sees an end); pages that are being written are back with the
+ * `'close'` of `to`. Until the end both sockets are the relay's: do not read from the one, write to the other, pause, or resume.
  *
  * At most `windowPages` pages wait for `to`; with `splice` none do, but what is in one pipe of the kernel's.
  * @throws JumboError `ERR_JUMBO_OPTION_INVALID`, `ERR_JUMBO_SOCKET_INVALID`, `ERR_JUMBO_RECEIVER_ACTIVE`, `ERR_JUMBO_POOL_CLOSED`
@@ -111,7 +112,7 @@ export class Relay {
   /** @throws JumboError when the caller's choice cannot be had */
   #choose({ engine, pool, windowPages }: Checked): Mover {
     const [from, to] = [this.#from, this.#to];
-    const pages = (): PageMover => new PageMover(from, to, pool, windowPages, (error) => this.#fail(error));
+    const pages = (): PageMover => new PageMover(from, to, pool, windowPages);
     if (engine === "pages") return pages();
     const found = spliceFor(from, to);
     if (found.calls !== null) {
@@ -158,7 +159,7 @@ export class Relay {
   #fail(error: unknown): void {
     if (this.#isDone) return;
     this.#settle(() => this.#reject(error));
-    this.#from.destroy();
+    reset(this.#from); // it is the target of the other direction
     reset(this.#to);
   }
 
@@ -179,9 +180,13 @@ function spliceFor(from: Socket, to: Socket): { calls: SpliceCalls } | { calls: 
   return reason === null ? loadSpliceCalls() : { calls: null, reason };
 }
 
-/** Destroys `socket` so that its peer sees a failure and no end, where the protocol can tell them apart. */
+/**
+ * Destroys `socket` so that its peer sees a failure and no end, where the protocol can tell them apart. A peer that was told the end has
+ * all: it stays so. (And while Node is telling it, `resetAndDestroy()` fails with EINVAL and leaves the descriptor open.)
+ */
 function reset(socket: Socket): void {
-  if (isTcp(socket) && !socket.connecting && !socket.destroyed) socket.resetAndDestroy();
+  const hasEnded = socket.writableEnded && socket.writableLength === 0;
+  if (isTcp(socket) && !socket.connecting && !socket.destroyed && !hasEnded) socket.resetAndDestroy();
   else socket.destroy();
 }
 
@@ -192,12 +197,13 @@ function checked(from: Socket, to: Socket, options: RelayOptions): Checked {
     throw new JumboError("ERR_JUMBO_RECEIVER_ACTIVE", "this socket is relayed already, until that is done");
   if (to.destroyed || to.writableEnded)
     throw socketError("the target is destroyed or ended: nothing can be written to it");
-  const { pool, signal, engine = "auto", windowPages = WINDOW_PAGES } = options ?? {};
+  const { pool, signal, engine = "auto" } = options ?? {};
   if (!(pool instanceof JumboPool)) throw optionInvalid("pool", "a JumboPool", pool);
   if (pool.isClosed) throw new JumboError("ERR_JUMBO_POOL_CLOSED", "the pool has been closed");
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw optionInvalid("signal", "an AbortSignal", signal);
   if (engine !== "auto" && engine !== "pages" && engine !== "splice")
     throw optionInvalid("engine", '"auto", "pages" or "splice"', engine);
+  const { windowPages = Math.max(WINDOW_PAGES_MIN, WINDOW_BYTES / pool.pageSizeBytes) } = options;
   return { pool, signal, engine, windowPages: checkedInteger("windowPages", windowPages, 1, WINDOW_PAGES_MAX) };
 }
 

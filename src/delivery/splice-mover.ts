@@ -67,7 +67,10 @@ export class SpliceMover implements Mover {
     }
     this.#to.write("", () => {
       this.bytesWritten = this.bytesRead;
-      this.#begin();
+      if (this.#isClosed) return;
+      // Not at once: a write of Node's that failed in this turn has taken the socket's error away, and Node destroys the socket a tick
+      // later only. Until then a reset looks like an end to whoever reads.
+      this.#turn = setImmediate(() => this.#begin());
     });
   }
 
@@ -84,6 +87,7 @@ export class SpliceMover implements Mover {
   }
 
   #begin(): void {
+    this.#turn = null;
     if (this.#isClosed || this.#from.destroyed || this.#to.destroyed) return;
     try {
       this.#source = readiness.enter(this.#from, this.#wake);

@@ -79,9 +79,9 @@ export class Arena {
     return Buffer.from(memory, number * this.pageSizeBytes, this.pageSizeBytes);
   }
 
-  /** The bytes of `count` pages from page `first`, for the system calls that take ranges. No copy. */
-  rangeOf(first: number, count: number): Uint8Array {
-    return new Uint8Array(this.#buffer, first * this.pageSizeBytes, count * this.pageSizeBytes);
+  /** The bytes of `count` pages from page `first` in one piece. No copy. */
+  rangeOf(first: number, count: number): Buffer {
+    return Buffer.from(this.#buffer, first * this.pageSizeBytes, count * this.pageSizeBytes);
   }
 
   #makeView(number: number): Buffer {

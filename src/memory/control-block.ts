@@ -28,6 +28,7 @@ export function createControlBlock(geometry: Geometry): ControlBlock {
   words[WORD.pagesMax] = geometry.pagesMax;
   words[WORD.stolenMax] = geometry.stolenMax;
   words[WORD.freeHead] = NIL;
+  words[WORD.sortedHead] = NIL;
   words[WORD.retiredHead] = NIL;
   words[WORD.quarantineHead] = NIL;
   words[WORD.quarantineTail] = NIL;

@@ -4,12 +4,12 @@ import { invariant } from "../invariant.ts";
  * The control block: a file format in shared memory. Every offset is here and nowhere else.
  *
  *     bytes    0 ┌──────────────────────────────┐
- *                │ header: 16 Int32 words       │  magic, version, sizes, list heads, state counts
- *             64 ├──────────────────────────────┤
+ *                │ header: 20 Int32 words       │  magic, version, sizes, list heads, state counts
+ *             80 ├──────────────────────────────┤
  *                │ counters: 16 Float64 words   │  one for each path; exact up to 2^53
- *            192 ├──────────────────────────────┤
- *                │ page 0: 4 Int32 words        │  state │ hold count │ generation │ next
  *            208 ├──────────────────────────────┤
+ *                │ page 0: 4 Int32 words        │  state │ hold count │ generation │ next
+ *            224 ├──────────────────────────────┤
  *                │ page 1 …                     │
  *                └──────────────────────────────┘
  *
@@ -21,7 +21,7 @@ import { invariant } from "../invariant.ts";
  * list strategy over the same words.
  */
 export const MAGIC = 0x4a_4d_42_4f; // "JMBO"
-export const VERSION = 1;
+export const VERSION = 2;
 
 /** No page: the end of a list. */
 export const NIL = -1;
@@ -48,9 +48,11 @@ export const WORD = {
   quarantineHead: 13,
   quarantineTail: 14,
   quarantined: 15,
+  /** Free pages that are not on the free list, lowest first: where runs come from. */
+  sortedHead: 16,
 } as const;
 
-const HEADER_WORDS = 16;
+const HEADER_WORDS = 20;
 const COUNTERS_BYTE = HEADER_WORDS * 4;
 
 /** Path counters: indices into the Float64 view. How many pages were returned is not among them: taken − in use. */

@@ -32,8 +32,9 @@ export function becomeBell(fd: number): Bell {
   const calls = (declared ??= declare(libc.func));
   const set = calls.create(CLOEXEC);
   if (set < 0) throw new Error(`epoll_create1 fails: ${errorName(-errno())}`);
+  // From the first call to the last no JavaScript function is called: V8 terminates a thread at those, and then the set would stay open.
   const outcome = calls.dup3(set, fd, CLOEXEC);
-  const error = -errno();
+  const error = outcome < 0 ? -errno() : 0;
   calls.close(set);
   if (outcome < 0) throw new Error(`dup3 fails: ${errorName(error)}`);
   // struct epoll_event: u32 events, then u64 data, packed on x86-64 and aligned on arm64. Off V8's heap; used during each call only.

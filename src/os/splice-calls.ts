@@ -1,7 +1,11 @@
+import { closeSync, openSync } from "node:fs";
 import { loadLibc } from "./libc.ts";
 import { errorName } from "./system-error.ts";
 
-/** A pipe of the kernel's: what goes in at `input` comes out at `output`. Neither blocks; both are closed by `exec`. */
+/**
+ * A pipe of the kernel's: what goes in at `input` comes out at `output`. Neither blocks; both are closed by `exec`, and with the thread that made
+ * it when that is terminated.
+ */
 export type KernelPipe = { readonly output: number; readonly input: number };
 
 /** The system calls that let the kernel move bytes which no process looks at. */
@@ -12,9 +16,9 @@ export type SpliceCalls = {
    * How many bytes; 0 at the end of what can be read; −errno.
    */
   readonly splice: (from: number, to: number, lengthBytes: number) => number;
-  /** A pipe with room for `sizeBytes`, or for what this user may have; −errno. Whoever asked closes both ends. */
+  /** A pipe with room for `sizeBytes`, or for what this user may have; −errno. Whoever asked closes it. */
   readonly makePipe: (sizeBytes: number) => KernelPipe | number;
-  readonly close: (fd: number) => void;
+  readonly closePipe: (pipe: KernelPipe) => void;
   /** The error that is waiting on a socket, which is taken away; 0 when there is none. As errno, not negative. */
   readonly takeError: (fd: number) => number;
 };
@@ -30,6 +34,9 @@ const F_SETPIPE_SZ = 1031;
 const SOL_SOCKET = 1;
 const SO_ERROR = 4;
 const EBADF = 9;
+const EACCES = 13;
+/** What every process can open. */
+const ANY_FILE = "/";
 
 let found: SpliceCallsOrReason | undefined;
 
@@ -46,6 +53,7 @@ function load(): SpliceCallsOrReason {
     "intptr_t splice(int from, uintptr_t from_at, int to, uintptr_t to_at, size_t length, unsigned int flags)",
   );
   const pipe2 = func("int pipe2(void *ends, int flags)");
+  const dup3 = func("int dup3(int from, int to, int flags)");
   const fcntl = func("int fcntl(int fd, int command, ...)");
   const close = func("int close(int fd)");
   const getsockopt = func("int getsockopt(int fd, int level, int name, void *value, void *length)");
@@ -58,12 +66,23 @@ function load(): SpliceCallsOrReason {
       return moved < 0 ? -errno() : moved;
     },
     makePipe: (sizeBytes) => {
-      if ((pipe2(ints, O_NONBLOCK | O_CLOEXEC) as number) < 0) return -errno();
-      const [output = -1, input = -1] = ints;
-      fcntl(input, F_SETPIPE_SZ, "int", sizeBytes); // refused beyond what a user may have: then it keeps its usual size
-      return { output, input };
+      const pipe = nodesOwn();
+      if (typeof pipe === "number") return pipe;
+      // From here to the last close() there is no call of a JavaScript function: V8 terminates a thread at those and in loops, not in between.
+      const outcome = pipe2(ints, O_NONBLOCK | O_CLOEXEC) as number;
+      if (outcome === 0) {
+        dup3(ints[0], pipe.output, O_CLOEXEC);
+        dup3(ints[1], pipe.input, O_CLOEXEC);
+        close(ints[0]);
+        close(ints[1]);
+        fcntl(pipe.input, F_SETPIPE_SZ, "int", sizeBytes); // refused beyond what a user may have: then it keeps its usual size
+        return pipe;
+      }
+      const error = -errno();
+      closePipe(pipe);
+      return error;
     },
-    close: (fd) => void close(fd),
+    closePipe,
     takeError: (fd) => {
       [ints[0], length[0]] = [0, 4];
       return (getsockopt(fd, SOL_SOCKET, SO_ERROR, ints, length) as number) < 0 ? errno() : (ints[0] ?? 0);
@@ -73,4 +92,24 @@ function load(): SpliceCallsOrReason {
   const answer = calls.splice(-1, -1, 1);
   if (answer !== -EBADF) return { calls: null, reason: `splice is forbidden here: ${errorName(answer)}` };
   return { calls };
+}
+
+/**
+ * Two descriptors that Node opens itself, to be replaced by what they are needed for: it closes those of a worker thread with the thread, which raw
+ * ones outlive. −errno when there are none to be had.
+ */
+function nodesOwn(): KernelPipe | number {
+  let output = -1;
+  try {
+    output = openSync(ANY_FILE, "r");
+    return { output, input: openSync(ANY_FILE, "r") };
+  } catch (error) {
+    if (output >= 0) closeSync(output);
+    return (error as NodeJS.ErrnoException).errno ?? -EACCES; // openSync throws nothing else; without errno where a policy forbids it
+  }
+}
+
+function closePipe({ output, input }: KernelPipe): void {
+  closeSync(output);
+  closeSync(input);
 }

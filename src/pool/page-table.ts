@@ -26,9 +26,10 @@ const { uncommitted: UNCOMMITTED, pooled: POOLED, stolen: STOLEN } = layout.STAT
  *     uncommitted + free + in use + stolen = arena pages         (uncommitted = what is left)
  *     free + in use = pooled ≤ pagesMax      stolen ≤ stolenMax      in use = taken − returned ≥ 0
  *     hold count 0 exactly when the page is not out
- *     a page is on exactly one list (free, quarantine, retired), above the frontier, or out
+ *     a page is on exactly one list (free, sorted, quarantine, retired), above the frontier, or out
  *
  *     free:        head ──▶ page 7 ──▶ page 2 ──▶ NIL            LIFO: the warmest page goes out first
+ *     sorted:      head ──▶ page 3 ──▶ page 4 ──▶ NIL            ascending: free, too, kept for runs (free-runs.ts)
  *     retired:     head ──▶ page 9 ──▶ NIL                       LIFO: below the frontier, memory given back
  *     quarantine:  head ──▶ page 4 ──▶ page 3 ──▶ NIL ◀── tail   FIFO: free, but last in line (audit)
  *
@@ -102,6 +103,40 @@ export class PageTable {
     words[IN_USE]!++;
     this.#counters[TAKEN]!++;
     return number;
+  }
+
+  /** The lowest of the sorted pages, now in use with one hold; NIL when there is none. */
+  takeLowest(): number {
+    const number = this.#word(WORD.sortedHead);
+    if (number !== NIL) this.#takeSorted(number);
+    return number;
+  }
+
+  /** Takes the page after `number`, if it is the lowest of the sorted ones. */
+  takeNext(number: number): boolean {
+    const isNext = this.#word(WORD.sortedHead) === number + 1;
+    if (isNext) this.#takeSorted(number + 1);
+    return isNext;
+  }
+
+  /** {@link take}, and the lowest of the sorted pages when the free list is empty. */
+  takeAny(): number {
+    const number = this.take();
+    return number === NIL ? this.takeLowest() : number;
+  }
+
+  #takeSorted(number: number): void {
+    const page = number * PAGE_WORDS;
+    this.#words[WORD.sortedHead] = this.#pages[page + NEXT]!;
+    this.#pages[page + HOLDS] = 1;
+    this.#words[IN_USE]!++;
+    this.#counters[TAKEN]!++;
+  }
+
+  /** Puts a page of the pool that is on no list, and lower than all sorted ones, before them. */
+  putLowest(number: number): void {
+    this.#pages[number * PAGE_WORDS + NEXT] = this.#word(WORD.sortedHead);
+    this.#words[WORD.sortedHead] = number;
   }
 
   /** One hold more. False when the count is full. The page must be out. */
@@ -181,10 +216,11 @@ export class PageTable {
     this.putFree(number);
   }
 
-  /** Takes the head off the free list, for {@link retireFree} or {@link putFree} to put elsewhere. NIL when empty. */
+  /** Takes a free page off its list, the hottest first, for {@link retireFree}, {@link putFree} or {@link putLowest} to put elsewhere. NIL when there is none. */
   unlinkFree(): number {
-    const number = this.#word(FREE_HEAD);
-    if (number !== NIL) this.#words[FREE_HEAD] = this.#pages[number * PAGE_WORDS + NEXT]!;
+    const head = this.#word(FREE_HEAD) === NIL ? WORD.sortedHead : FREE_HEAD;
+    const number = this.#word(head);
+    if (number !== NIL) this.#words[head] = this.#pages[number * PAGE_WORDS + NEXT]!;
     return number;
   }
 

@@ -4,25 +4,27 @@ import { Arena } from "../memory/arena.ts";
 import { createControlBlock } from "../memory/control-block.ts";
 import type { ControlBlock } from "../memory/control-block.ts";
 import { COUNTER, NIL as NO_PAGE } from "../memory/layout.ts";
-import { loadMemoryAdvice } from "../os/memory-advice.ts";
 import { Audit } from "./audit.ts";
 import type { PageHolder } from "./audit.ts";
-import { growFree, growthStep } from "./growth.ts";
+import { takeRun } from "./free-runs.ts";
 import { abandonAll, listHolders, pagesOutError } from "./holders.ts";
 import { poolSettings } from "./options.ts";
 import type { PoolOptions, PoolSettings } from "./options.ts";
 import { PageHome } from "./page-home.ts";
 import { PageTable } from "./page-table.ts";
 import { Page } from "./page.ts";
+import { PoolSize } from "./pool-size.ts";
 import { blockStats } from "./stats.ts";
 import type { PoolStats } from "./stats.ts";
 import { StolenPages } from "./stolen-pages.ts";
-import { IdleTimer, trimFree } from "./trimming.ts";
 import { verifyPages } from "./verify.ts";
 import { Waiters } from "./waiters.ts";
 import { Watermarks } from "./watermarks.ts";
 
 const NIL = NO_PAGE; // a constant of this module: see page-table.ts
+
+/** Pages that lie side by side, lowest first, and the bytes of all of them in one piece: good until the first of them is released. */
+export type PageRun = { readonly pages: readonly Page[]; readonly bytes: Buffer };
 
 /**
  * A pool of page-sized buffers in one arena.
@@ -48,12 +50,9 @@ export class JumboPool {
   readonly #waiters: Waiters;
   readonly #watermarks: Watermarks;
   readonly #audit: Audit | null;
-  readonly #idle: IdleTimer<JumboPool>;
-  /** Not an arrow in the constructor: its scope has `this`, and the timer would keep the pool alive. */
-  static readonly #trimIdleOf = (pool: JumboPool): boolean => pool.#trimIdle();
+  readonly #size: PoolSize;
   #settleClosed: () => void = () => {};
   #isClosed = false;
-  #peak = 0;
 
   /** @throws JumboError `ERR_JUMBO_OPTION_INVALID` naming the option */
   constructor(options: PoolOptions = {}) {
@@ -73,7 +72,6 @@ export class JumboPool {
       this.#count(COUNTER.pressures);
     });
     this.#audit = settings.audit === null ? null : new Audit(this.#arena, this.#table, settings.audit, count);
-    this.#idle = new IdleTimer<JumboPool>(this, settings.idleTrimMs, JumboPool.#trimIdleOf);
     this.#home = new PageHome({
       arena: this.#arena,
       table: this.#table,
@@ -84,7 +82,14 @@ export class JumboPool {
       zeroOnRelease: settings.zeroOnRelease,
       takeFor: (origin): Page | null => this.#takeFor(origin),
     });
-    this.#grow(settings.pagesInitial);
+    const [block, arena, table, watermarks, audit] = [
+      this.#block,
+      this.#arena,
+      this.#table,
+      this.#watermarks,
+      this.#audit,
+    ];
+    this.#size = new PoolSize({ settings, block, arena, table, watermarks, audit });
   }
 
   /**
@@ -106,9 +111,7 @@ export class JumboPool {
    * @throws JumboError `ERR_JUMBO_OPTION_INVALID` when `count` is not a whole number, `ERR_JUMBO_POOL_CLOSED`
    */
   allocMany(pages: Page[], count: number): number {
-    if (!Number.isInteger(count) || count < 0) {
-      throw new JumboError("ERR_JUMBO_OPTION_INVALID", `count must be a whole number, not ${count}`);
-    }
+    checkCount(count, 0);
     for (let taken = 0; taken < count; taken++) {
       const page = this.#take();
       if (page === null) {
@@ -119,6 +122,27 @@ export class JumboPool {
       pages.push(page);
     }
     return count;
+  }
+
+  /**
+   * Pages that lie side by side in memory, each as from {@link alloc}: as many as come off the free list that way, at most `count`, at least one.
+   * Pages that were released in order come back as a run; where the list is shuffled it is short. `null` when all are out.
+   * @throws JumboError `ERR_JUMBO_OPTION_INVALID` when `count` is not a whole number from 1 on, `ERR_JUMBO_POOL_CLOSED`
+   */
+  allocRun(count: number): PageRun | null {
+    checkCount(count, 1);
+    while (this.#table.free < count && !this.#isClosed && this.#size.grow());
+    const range = takeRun(this.#table, count);
+    if (range === null) {
+      const page = this.alloc(); // in audit mode one may wait in the quarantine
+      return page === null ? null : { pages: [page], bytes: page.bytes };
+    }
+    const { first, last } = range;
+    const pages: Page[] = [];
+    for (let number = first; number <= last; number++) {
+      pages.push(this.#watch(this.#handle(number), this.#audit?.sample(this.allocRun) ?? null));
+    }
+    return { pages, bytes: pages.length === 1 ? pages[0]!.bytes : this.#arena.rangeOf(first, pages.length) };
   }
 
   /**
@@ -169,15 +193,14 @@ export class JumboPool {
   trim(): number {
     if (this.#isClosed) throw this.#closedError();
     while (this.#table.endQuarantine());
-    return this.#trim(this.#table.free);
+    return this.#size.trim(this.#table.free);
   }
 
   /** One consistent snapshot. Cheap: some tens of numbers, no walk. */
   stats(): PoolStats {
-    this.#peak = Math.max(this.#peak, this.#watermarks.peak);
     return {
       ...blockStats(this.#block),
-      inUsePeak: this.#peak,
+      inUsePeak: this.#size.inUsePeak,
       waiting: this.#waiters.count,
       isUnderPressure: this.isUnderPressure,
     };
@@ -207,8 +230,8 @@ export class JumboPool {
     if (this.#isClosed) return;
     if (this.#table.inUse > 0 && options.force !== true) throw pagesOutError(this.#table, this.#audit);
     this.#isClosed = true;
-    this.#idle.stop();
-    this.#add(COUNTER.abandoned, abandonAll(this.#table, this.#audit));
+    this.#size.stop();
+    this.#count(COUNTER.abandoned, abandonAll(this.#table, this.#audit));
     this.#waiters.rejectAll(() => this.#closedError());
     this.#settleClosed();
   }
@@ -219,9 +242,10 @@ export class JumboPool {
   }
 
   #take(): Page | null {
-    const number = this.#table.take();
+    const number = this.#table.takeAny();
     if (number !== NIL) return this.#handle(number);
-    return this.#refill() ? this.#take() : null;
+    if (this.#isClosed) throw this.#closedError();
+    return this.#size.refill() ? this.#take() : null;
   }
 
   /** {@link alloc} when it has not got a page yet (`number` is NIL), or when the audit wants to see it. */
@@ -235,21 +259,6 @@ export class JumboPool {
   #handle(number: number): Page {
     this.#watermarks.took(this.#table.inUse);
     return new Page(this.#home, number);
-  }
-
-  /** Makes the free list non-empty if there is any way to. */
-  #refill(): boolean {
-    if (this.#isClosed) throw this.#closedError();
-    const table = this.#table;
-    return this.#grow(growthStep(this.pageSizeBytes, table.pooled)) || table.endQuarantine();
-  }
-
-  #grow(count: number): boolean {
-    const added = growFree(this.#arena, this.#table, count);
-    this.#add(COUNTER.grown, added);
-    if (this.#table.growable > 0 && added < count) this.#count(COUNTER.growFailed);
-    if (this.#table.pooled > this.#settings.pagesInitial) this.#idle.start();
-    return added > 0;
   }
 
   #refused(): void {
@@ -267,34 +276,16 @@ export class JumboPool {
     return page === null ? null : this.#watch(page, origin);
   }
 
-  #trim(count: number): number {
-    const { advice } = loadMemoryAdvice();
-    const trimmed = advice === null ? 0 : trimFree(this.#arena, this.#table, advice, count, this.#audit);
-    this.#add(COUNTER.trimmed, trimmed);
-    this.#add(COUNTER.trimKept, count - trimmed);
-    return trimmed;
-  }
-
-  /** Trims what nobody needed since the last time. True while there may be more to trim later. */
-  #trimIdle(): boolean {
-    const table = this.#table;
-    const needed = Math.max(this.#watermarks.peak, this.#settings.pagesInitial);
-    this.#peak = Math.max(this.#peak, this.#watermarks.peak);
-    this.#watermarks.restartPeak(table.inUse);
-    const surplus = Math.min(table.free - table.quarantined, table.pooled - needed);
-    if (surplus > 0 && this.#trim(surplus) === 0) return false; // the system does not let us
-    return table.pooled > this.#settings.pagesInitial;
-  }
-
-  #count(path: number): void {
-    this.#add(path, 1);
-  }
-
-  #add(path: number, count: number): void {
+  #count(path: number, count = 1): void {
     this.#block.counters[path]! += count;
   }
 
   #closedError(): JumboError {
     return new JumboError("ERR_JUMBO_POOL_CLOSED", "the pool has been closed");
   }
+}
+
+function checkCount(count: number, min: number): void {
+  if (Number.isInteger(count) && count >= min) return;
+  throw new JumboError("ERR_JUMBO_OPTION_INVALID", `count must be a whole number from ${min} on, not ${count}`);
 }

@@ -28,6 +28,7 @@ export function verifyPages({ words, counters }: ControlBlock): void {
   const free = walkList(words, listOf, { list: 1, head: word(WORD.freeHead), state: STATE.pooled });
   const quarantine = walkList(words, listOf, { list: 2, head: word(WORD.quarantineHead), state: STATE.pooled });
   const retired = walkList(words, listOf, { list: 3, head: word(WORD.retiredHead), state: STATE.uncommitted });
+  const sorted = walkList(words, listOf, { list: 4, head: word(WORD.sortedHead), state: STATE.pooled });
   invariant(quarantine.last === word(WORD.quarantineTail), "the quarantine's tail is its last page");
   invariant(quarantine.count === word(WORD.quarantined), "the quarantine count is the quarantine's length");
   invariant(retired.count === word(WORD.retired), "the retired count is the retired list's length");
@@ -37,7 +38,7 @@ export function verifyPages({ words, counters }: ControlBlock): void {
   const taken = counters[COUNTER.taken] ?? Number.NaN;
   invariant(uncommitted + pooled + stolen === arenaPages, "uncommitted + free + in use + stolen = arena pages");
   invariant(pooled === word(WORD.pooled) && stolen === word(WORD.stolen), "counts are the pages' states");
-  invariant(free.count + quarantine.count + inUse === pooled, "free + in use = pooled");
+  invariant(free.count + sorted.count + quarantine.count + inUse === pooled, "free + in use = pooled");
   invariant(out === inUse, "in use is what is out");
   invariant(inUse <= taken, "in use is never more than were taken: returned = taken − in use ≥ 0");
   invariant(pooled <= word(WORD.pagesMax), "free + in use ≤ pagesMax");

@@ -1,7 +1,9 @@
+import { Socket } from "node:net";
 import type { Readable } from "node:stream";
 import type { Mbuf } from "../mbuf/mbuf.ts";
 import type { PageFiller } from "../mbuf/page-filler.ts";
 import type { Reader, Sink } from "./reader.ts";
+import { watchEnd } from "./true-end.ts";
 
 /**
  * The portable engine: Node reads into a chunk of its own, and the chunk is copied into pages.
@@ -23,6 +25,7 @@ export class ChunkReader implements Reader {
   /** The stream's own methods; the user's calls go through ours, so that we know who paused. */
   readonly #pause: Readable["pause"];
   readonly #resume: Readable["resume"];
+  #unwatchEnd: () => void = () => {};
   #isStopped = false;
   #isPausedByUser = false;
 
@@ -39,6 +42,7 @@ export class ChunkReader implements Reader {
     const stream = this.#stream;
     this.#isPausedByUser = stream.isPaused();
     stream.on("data", this.#onData);
+    if (stream instanceof Socket) this.#unwatchEnd = watchEnd(stream);
     stream.pause = () => {
       this.#isPausedByUser = true;
       return this.#pause();
@@ -76,6 +80,7 @@ export class ChunkReader implements Reader {
 
   close(): void {
     this.#stream.off("data", this.#onData);
+    this.#unwatchEnd();
     Reflect.deleteProperty(this.#stream, "pause");
     Reflect.deleteProperty(this.#stream, "resume");
   }

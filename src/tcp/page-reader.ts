@@ -1,12 +1,12 @@
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import { InvariantError, invariant } from "../invariant.ts";
-import { Mbuf } from "../mbuf/mbuf.ts";
-import type { Page } from "../pool/page.ts";
 import type { JumboPool } from "../pool/pool.ts";
 import { giveUpOnread, handleOf, isFilledByKernel, isWrapped } from "./node-internals.ts";
 import type { OnreadKeys } from "./node-internals.ts";
 import { ChunkReader } from "./chunk-reader.ts";
+import { ArmedRun } from "./armed-run.ts";
+import type { ReadInto } from "./armed-run.ts";
 import { enterArmed, leaveArmed } from "./armed-pages.ts";
 import type { Armed } from "./armed-pages.ts";
 import type { PageFiller } from "../mbuf/page-filler.ts";
@@ -25,12 +25,12 @@ const landedViews: Buffer[] = Array.from({ length: 1025 }, (_, lengthBytes) => l
 const LAND_NOW_MAX = 4096;
 
 /**
- * The `onread` engine: the kernel writes into a page of the pool, and that page is what the consumer sees.
+ * The `onread` engine: the kernel writes into pages of the pool, and those are what the consumer sees.
  *
  *     idle ── a read that fits the strip ───▶ copied into shared pages; idle again
  *       └──── a read that fills the strip ──▶ copied, there is more: armed
- *     armed ─ a read ──▶ an mbuf over the page itself; armed: the same page when nobody kept the mbuf, its rest, or the next
- *       └──── quiet for a while, the consumer behind, or no page to be had ──▶ idle; the page's rest goes to the filler
+ *     armed ─ a read ──▶ an mbuf over each page that was filled; armed: the same pages when nobody kept an mbuf, their rest, or others
+ *       └──── quiet for a while, or no page to be had ──▶ idle; what is left of a page goes to the filler
  *
  * Lifetimes: an armed page has one hold of ours, from before Node is given the view until Node has been given another one or
  * has closed the handle. Node's callback gets the view it filled and then asks for the next, synchronously, so between two
@@ -47,9 +47,13 @@ export class PageReader implements Reader, Armed {
   readonly #landing: Buffer;
   readonly #keys: OnreadKeys;
   #region: Buffer;
-  /** The armed page, or null while the landing strip is armed. */
-  #page: Page | null = null;
-  #offset = 0;
+  /** The armed pages; none while the landing strip is armed. */
+  readonly #run: ArmedRun;
+  /** An async consumer has had its turn, in microtasks: it may have taken all that was read. Still before the next read. */
+  readonly #afterConsumer = (): void => process.nextTick(this.#stopIfBehind);
+  readonly #stopIfBehind = (): void => {
+    if (!this.#sink.wantsMore()) this.stop();
+  };
   #reads = 0;
   #copiedBytes = 0;
   /** Law, checked at the end: what the socket says it has read since we came = what came to the armed region. */
@@ -58,7 +62,8 @@ export class PageReader implements Reader, Armed {
   #readsAtSweep = 0;
   #landNowLeft = LAND_NOW_MAX;
 
-  constructor(socket: Socket, keys: OnreadKeys, pool: JumboPool, filler: PageFiller, sink: Sink) {
+  constructor(socket: Socket, keys: OnreadKeys, into: ReadInto, sink: Sink) {
+    const { pool, filler } = into;
     this.#keys = keys;
     this.#bytesReadBefore = socket.bytesRead;
     this.#socket = socket;
@@ -71,6 +76,7 @@ export class PageReader implements Reader, Armed {
       ? landingStrip
       : landingStrip.subarray(0, Math.min(LANDING_BYTES, pool.pageSizeBytes));
     this.#region = this.#landing;
+    this.#run = new ArmedRun(into);
   }
 
   /** Arms the socket in place: at once, or when it gets its handle. */
@@ -114,7 +120,7 @@ export class PageReader implements Reader, Armed {
   end(): void {
     const handle = handleOf(this.#socket);
     if (handle && isWrapped(handle)) return;
-    if (this.#page !== null) this.landNow();
+    if (this.#run.isArmed) this.landNow();
     const missedBytes = this.#socket.bytesRead - this.#bytesReadBefore - this.#armedBytes;
     if (missedBytes === 0) return;
     // Seen on no Node so far. It would mean that bytes were read which nobody was given.
@@ -150,9 +156,9 @@ export class PageReader implements Reader, Armed {
       invariant(region === this.#region && lengthBytes <= region.length, "Node fills the region that is armed");
       this.#reads++;
       this.#armedBytes += lengthBytes;
-      if (this.#page !== null && !this.#isBehind()) this.#sink.push(this.#cut(this.#page, lengthBytes));
-      else if (this.#page !== null) this.#park(this.#region.subarray(0, lengthBytes));
-      else this.#takeLanded(landedViews[lengthBytes] ?? landingStrip.subarray(0, lengthBytes));
+      if (!this.#run.isArmed) this.#takeLanded(landedViews[lengthBytes] ?? landingStrip.subarray(0, lengthBytes));
+      else if (this.#isBehind()) this.#park(this.#region.subarray(0, lengthBytes));
+      else for (const mbuf of this.#run.cut(lengthBytes)) this.#sink.push(mbuf); // all cut first: the consumer of one may destroy the socket
       this.#arm(lengthBytes === region.length);
     } catch (error) {
       this.#land(); // what was just filled may be held: Node must not fill it again, not even while it closes
@@ -188,71 +194,41 @@ export class PageReader implements Reader, Armed {
     this.#chunks.park(Buffer.from(bytes));
   }
 
-  /** The next `lengthBytes` of the armed page, as an mbuf with a hold of its own. */
-  #cut(page: Page, lengthBytes: number): Mbuf {
-    const mbuf = new Mbuf(page.hold(), this.#offset, lengthBytes);
-    this.#offset += lengthBytes;
-    return mbuf;
-  }
-
   /** Chooses the region for the next read, or stops reading. `isFull`: there is more to come. */
   #arm(isFull: boolean): void {
     const isWanted = this.#sink.wantsMore();
     if (this.#isBehind()) {
       this.#land();
       if (isWanted && this.#sink.isReady()) this.start(); // parked while the consumer was looking at this read
-    } else if (!isWanted) {
-      this.#land();
-      this.stop();
-    } else if (!(this.#page === null ? isFull && this.#armFirst() : this.#armAgain(this.#page))) this.#land();
+      return;
+    }
+    if (this.#run.isArmed ? this.#armAgain() : isWanted && isFull && this.#armFirst()) this.#region = this.#run.region;
+    else this.#land();
+    if (isWanted) return;
+    if (this.#pool.isUnderPressure) this.stop();
+    else queueMicrotask(this.#afterConsumer);
   }
 
-  /** From the strip to a page, while there are plenty: armed pages alone must never bring the pool under pressure. */
+  /** From the strip to a page, while there are plenty. */
   #armFirst(): boolean {
     const handle = handleOf(this.#socket);
     if (!handle || !isFilledByKernel(handle) || this.#landNowLeft === 0) return false;
-    if (this.#pool.availablePages <= this.#pool.highPages || !enterArmed(this)) return false;
-    const page = this.#pool.alloc();
-    if (page === null) leaveArmed(this);
-    else this.#armWhole(page);
-    return page !== null;
+    return this.#pool.availablePages > this.#pool.highPages && enterArmed(this) && this.#run.take();
   }
 
-  /** The page again if nobody kept what was in it; else its rest, if that is a good part of it; else another page. */
-  #armAgain(page: Page): boolean {
-    const { pageSizeBytes } = this.#pool;
-    if (page.holdCount === 1) this.#armWhole(page);
-    else if (this.#offset <= pageSizeBytes / 4) this.#region = page.bytes.subarray(this.#offset);
-    else {
-      const next = this.#pool.alloc();
-      if (next === null) return false;
-      this.#leavePage(page);
-      this.#armWhole(next);
-    }
-    return true;
-  }
-
-  #armWhole(page: Page): void {
-    this.#page = page;
-    this.#offset = 0;
-    this.#region = page.bytes;
+  /** The same pages again if nobody kept what was in them; else their rest, if that is a good part of them; else others. */
+  #armAgain(): boolean {
+    if (this.#pool.isUnderPressure) return false;
+    if (this.#run.rewind()) return true;
+    this.#run.letGo(); // first: its pages may be part of the next run
+    return this.#run.take();
   }
 
   /** Arms the landing strip. */
   #land(): void {
     this.#region = this.#landing;
-    const page = this.#page;
-    if (page === null) return;
-    this.#page = null;
     leaveArmed(this);
-    this.#leavePage(page);
-  }
-
-  /** Gives up our hold on a page that is armed no more. */
-  #leavePage(page: Page): void {
-    if (page.isReleased) return; // its pool was closed by force
-    if (page.holdCount > 1) this.#filler.adopt(page, this.#offset);
-    page.release();
+    this.#run.letGo();
   }
 }
 

@@ -1,9 +1,11 @@
 import { Socket } from "node:net";
 import { Readable } from "node:stream";
 import { JumboError } from "../errors.ts";
+import { checkedInteger } from "../option.ts";
 import type { Mbuf } from "../mbuf/mbuf.ts";
 import { PageFiller } from "../mbuf/page-filler.ts";
 import { JumboPool } from "../pool/pool.ts";
+import { readPagesOf } from "./armed-run.ts";
 import { ChunkReader } from "./chunk-reader.ts";
 import { handleOf, onreadKeys } from "./node-internals.ts";
 import type { OnreadKeys } from "./node-internals.ts";
@@ -19,6 +21,11 @@ export type ReceiveOptions = {
   readonly pool: JumboPool;
   /** `auto` (default): `onread` where this Node and this socket allow it, else `data`, with the reason in `stats()`. */
   readonly engine?: "auto" | TcpEngine;
+  /**
+   * The most pages that one read fills: so many may be armed for a busy socket, and wait for a consumer that is behind. Default 256 KiB of them,
+   * and a 64th of the pool. 1 is enough for messages; bulk costs half of the system's time with more.
+   */
+  readonly readPagesMax?: number | undefined;
 };
 
 const receivers = new WeakMap<Readable, Receiver>();
@@ -40,7 +47,7 @@ const receivers = new WeakMap<Readable, Receiver>();
  * @throws JumboError `ERR_JUMBO_SOCKET_INVALID`, `ERR_JUMBO_RECEIVER_ACTIVE`, `ERR_JUMBO_OPTION_INVALID`, `ERR_JUMBO_POOL_CLOSED`
  */
 export function receive(socket: Readable, options: ReceiveOptions, onMbuf?: (mbuf: Mbuf) => unknown): Receiver {
-  const { pool, engine } = checked(socket, options, onMbuf);
+  const { pool, engine, readPagesMax } = checked(socket, options, onMbuf);
   const choice = engine === "data" ? { keys: null, reason: null } : onreadFor(socket);
   if (engine === "onread" && choice.keys === null) throw optionError(`engine "onread" cannot be had: ${choice.reason}`);
 
@@ -49,7 +56,7 @@ export function receive(socket: Readable, options: ReceiveOptions, onMbuf?: (mbu
   const receiver = new Receiver(socket, gate, onMbuf ?? null, choice.keys === null ? choice.reason : null);
   receivers.set(socket, receiver);
   if (choice.keys !== null && socket instanceof Socket) {
-    const reader = new PageReader(socket, choice.keys, pool, filler, receiver);
+    const reader = new PageReader(socket, choice.keys, { pool, filler, readPagesMax }, receiver);
     reader.attach();
     receiver.start(reader);
   } else {
@@ -91,7 +98,7 @@ function checked(
   socket: Readable,
   options: ReceiveOptions,
   onMbuf: OnMbuf | undefined,
-): { pool: JumboPool; engine: "auto" | TcpEngine } {
+): { pool: JumboPool; engine: "auto" | TcpEngine; readPagesMax: number } {
   assertReceivable(socket);
   if (onMbuf !== undefined && typeof onMbuf !== "function") throw optionError("onMbuf must be a function");
   const { pool, engine = "auto" } = options ?? {};
@@ -99,7 +106,8 @@ function checked(
   if (engine !== "auto" && engine !== "onread" && engine !== "data")
     throw optionError('engine must be "auto", "onread" or "data"');
   if (pool.isClosed) throw new JumboError("ERR_JUMBO_POOL_CLOSED", "the pool has been closed");
-  return { pool, engine };
+  const { readPagesMax = readPagesOf(pool) } = options;
+  return { pool, engine, readPagesMax: checkedInteger("readPagesMax", readPagesMax, 1, pool.pagesMax) };
 }
 
 function socketError(text: string): JumboError {

@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
+import { readdirSync } from "node:fs";
 import net from "node:net";
 import path from "node:path";
 import { test } from "node:test";
@@ -23,6 +24,7 @@ import { portOf, socketPair } from "../support/sockets.ts";
 import { noTls, pem } from "../support/transports.ts";
 import { ENGINES, receiveAll, skipFor, startProxy } from "./proxy.ts";
 
+const RELAYS_OF_WORKER = 2;
 const CHILD = path.join(import.meta.dirname, "relay-child.js");
 
 test(
@@ -60,7 +62,7 @@ test("splice gives way to pages when there is no pipe, at first or later", { ski
     const failing: SpliceCalls = { ...calls, makePipe: (size) => (hasPipes ? calls.makePipe(size) : -24) };
     const reason = new Promise<string>((resolve) => {
       const mover = new SpliceMover(from, to, failing, (text) => {
-        new PageMover(from, to, pool, 16, () => {}).start();
+        new PageMover(from, to, pool, 16).start();
         resolve(text);
       });
       mover.start();
@@ -106,6 +108,19 @@ test("relays run in worker threads, each with an epoll set of its own", async ()
   const workers = [new Worker(CHILD, { stdout: true }), new Worker(CHILD, { stdout: true })];
   const codes = await Promise.all(workers.map(async (worker) => (await once(worker, "exit"))[0] as number));
   assert.deepEqual(codes, [0, 0]);
+});
+
+test("workers that are terminated in mid-relay leave no descriptor open", { skip: skipFor("splice") }, async () => {
+  const file = path.join(import.meta.dirname, "relay-worker.js");
+  const terminateOne = async (): Promise<void> => {
+    const worker = new Worker(file);
+    for (let stalled = 0; stalled < RELAYS_OF_WORKER; stalled++) await once(worker, "message");
+    await worker.terminate();
+  };
+  await terminateOne(); // what the first brings and keeps is not counted
+  const before = readdirSync("/proc/self/fd").length;
+  for (let i = 0; i < 50; i++) await terminateOne();
+  assert.equal(readdirSync("/proc/self/fd").length, before);
 });
 
 const noSocat = spawnSync("socat", ["-V"]).error === undefined ? false : "there is no socat";

@@ -8,6 +8,7 @@ import net from "node:net";
 import { test } from "node:test";
 import type { TestContext } from "node:test";
 import { relay } from "../../src/delivery/index.ts";
+import type { Relay } from "../../src/delivery/index.ts";
 import { JumboPool } from "../../src/index.ts";
 import type { JumboErrorCode } from "../../src/index.ts";
 import { poolFor, until } from "../support/at-rest.ts";
@@ -88,6 +89,72 @@ for (const engine of ENGINES) {
       await assert.rejects(leg.done, (error: NodeJS.ErrnoException) => /^(?:ECONNRESET|EPIPE)$/.test(error.code ?? ""));
       await until(() => from.closed && to.closed, "both are closed");
     }
+  });
+
+  test(
+    `${engine}: whoever resets, and whichever direction was begun first, the other peer is reset`,
+    options,
+    async (t) => {
+      const pool = poolFor(t);
+      for (const [bad, isUpFirst] of [
+        [0, true],
+        [0, false],
+        [1, true],
+        [1, false],
+      ] as const) {
+        const { from: client, sender, to: server, taker } = await ends(t);
+        const peers = [sender, taker] as const;
+        const up = (): Relay => relay(client, server, { pool, engine });
+        const down = (): Relay => relay(server, client, { pool, engine });
+        const legs = isUpFirst ? [up(), down()] : [down(), up()];
+        const settled = Promise.allSettled(legs.map(({ done }) => done));
+        const how = ending(peers[1 - bad] ?? taker);
+        peers[bad]?.write(pattern(0, 1_000));
+        await until(() => peers[1 - bad]?.bytesRead === 1_000, "all have come");
+        peers[bad]?.resetAndDestroy();
+        assert.equal(await how, "ECONNRESET");
+        assert.ok((await settled).every(({ status }) => status === "rejected"));
+      }
+    },
+  );
+
+  test(
+    `${engine}: a client that is reset while its target connects was no end to the target`,
+    { skip: skipFor("splice") },
+    async (t) => {
+      const pool = poolFor(t);
+      const target = await listen(t, (socket) => void socket.on("error", () => {}), { allowHalfOpen: true });
+      const { near: client, far: sender } = await socketPair(t, () => {}, { allowHalfOpen: true });
+      sender.on("error", () => {});
+      sender.write(pattern(0, 100_000)); // more than Node reads of its own accord
+      await until(() => client.readableLength >= client.readableHighWaterMark, "Node has read what it would");
+      const server = net.connect({ port: target, host: "127.0.0.1", allowHalfOpen: true });
+      const legs = [relay(client, server, { pool, engine }), relay(server, client, { pool, engine })];
+      sender.resetAndDestroy();
+      for (const outcome of await Promise.allSettled(legs.map(({ done }) => done)))
+        assert.equal(outcome.status, "rejected");
+      assert.equal(server.writableEnded, false);
+      await until(() => client.closed && server.closed, "both are closed");
+    },
+  );
+
+  test(`${engine}: an abort while the target is being told the end leaves nothing open`, options, async (t) => {
+    const pool = poolFor(t);
+    const { from, sender, to, taker } = await ends(t);
+    const controller = new AbortController();
+    const leg = relay(from, to, { pool, engine, signal: controller.signal });
+    taker.resume();
+    const asked = new Promise<void>((resolve) => {
+      const shutdown = to._final.bind(to);
+      to._final = (callback) => {
+        shutdown(callback); // Node asks for shutdown(2), and has the answer a turn later
+        controller.abort();
+        resolve();
+      };
+    });
+    sender.end(pattern(0, 1_000));
+    await Promise.all([asked, assert.rejects(leg.done, { name: "AbortError" })]);
+    await until(() => from.closed && to.closed, "both are closed");
   });
 
   test(

@@ -40,6 +40,24 @@ test("webStreamOf: what the web's readers refuse of shared memory they take of t
   page.release();
 });
 
+test("webStreamOf: a reader that brings memory of its own has it filled, and is told of the end; shared memory is refused there too", async (t) => {
+  const pool = poolFor(t, { pagesMax: 64 });
+  const { near, far } = await socketPair(t, () => {});
+  far.end(pattern(0, BYTES));
+  const reader = webStreamOf(receive(near, { pool })).getReader({ mode: "byob" });
+  await assert.rejects(reader.read(new Uint8Array(new SharedArrayBuffer(10)) as never), TypeError);
+  let bytes = 0;
+  for (let memory = new Uint8Array(100_000); ;) {
+    const { value, done } = await reader.read(memory);
+    if (done) break;
+    assert.equal(value.buffer.byteLength, 100_000);
+    assert.ok(isPattern(value, bytes));
+    bytes += value.length;
+    memory = new Uint8Array(value.buffer);
+  }
+  assert.equal(bytes, BYTES);
+});
+
 test("duplexOf: reads and writes", async (t) => {
   const pool = poolFor(t, { pagesMax: 64 });
   const { near, far } = await socketPair(t, () => {}, { allowHalfOpen: true });

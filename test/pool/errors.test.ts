@@ -100,6 +100,12 @@ describe("ERR_JUMBO_OPTION_INVALID", () => {
     }
     assert.deepEqual(pages, []);
   });
+
+  test("allocRun: a count that is no whole number from 1 on takes nothing", () => {
+    const pool = new JumboPool({ pagesMax: 4 });
+    for (const count of [-1, 0, 1.5, Number.NaN, Infinity])
+      assertRefused(pool, "ERR_JUMBO_OPTION_INVALID", /whole number from 1 on/, () => pool.allocRun(count));
+  });
 });
 
 test("ERR_JUMBO_PAGE_RELEASED: a stale handle is refused, also when its page is somebody else's", () => {
@@ -186,7 +192,12 @@ test("ERR_JUMBO_POOL_CLOSED: a closed pool hands out nothing, and who waited is 
   pool.close({ force: true });
   await assert.rejects(waiting, withCode("ERR_JUMBO_POOL_CLOSED"));
   await pool.closed;
-  for (const use of [(): unknown => pool.alloc(), (): unknown => pool.allocMany([], 1), (): unknown => pool.trim()]) {
+  for (const use of [
+    (): unknown => pool.alloc(),
+    (): unknown => pool.allocMany([], 1),
+    (): unknown => pool.allocRun(1),
+    (): unknown => pool.trim(),
+  ]) {
     assertRefused(pool, "ERR_JUMBO_POOL_CLOSED", /closed/, use);
   }
   await assert.rejects(pool.allocOrWait(), withCode("ERR_JUMBO_POOL_CLOSED"));

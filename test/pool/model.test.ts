@@ -186,6 +186,29 @@ const alloc = fc.constant(
   }),
 );
 
+const allocRun = fc.integer({ min: 1, max: 6 }).map((count) =>
+  command(`allocRun(${count})`, (model, { pool }) => {
+    if (model.isClosed) return assert.throws(() => pool.allocRun(count), withCode("ERR_JUMBO_POOL_CLOSED"));
+    const run = pool.allocRun(count);
+    assert.equal(run !== null, model.available > 0, "a run exactly when fewer than pagesMax are out");
+    model.released.length = 0; // runs come from sorted pages: nobody knows the order any more
+    if (run === null) {
+      model.counts.refused++;
+      return model.refused();
+    }
+    const { pages, bytes } = run;
+    assert(pages.length >= 1 && pages.length <= Math.min(count, model.available));
+    const first = pages[0]?.number ?? -1;
+    assert.deepEqual(
+      pages.map(({ number }) => number),
+      pages.map((_, index) => first + index),
+      "side by side, lowest first",
+    );
+    for (const page of pages) model.took(page);
+    assert.deepEqual(bytes, Buffer.concat(pages.map((page) => page.bytes)), "the bytes of all of them");
+  }),
+);
+
 const allocMany = fc.nat(6).map((count) =>
   command(`allocMany(${count})`, (model, { pool }) => {
     const pages: Page[] = [];
@@ -359,6 +382,7 @@ test("a pool does what a model of sets and arrays says", async () => {
     alloc,
     alloc,
     allocMany,
+    allocRun,
     allocOrWait,
     allocOrWait,
     release,

@@ -6,6 +6,8 @@ import { JumboPool } from "../../src/index.ts";
 import { bindUdp } from "../../src/udp/index.ts";
 import type { UdpReceiver, UdpStats } from "../../src/udp/index.ts";
 import { drained } from "../peers/drained.ts";
+import { RssWatch, rssMegabytes } from "./rss-watch.ts";
+import type { RssRange } from "./rss-watch.ts";
 import { Arrivals } from "./udp-arrivals.ts";
 import { PHASES } from "./udp-count-phase.ts";
 import type { Phase, SendOrder, SendReport } from "./udp-count-phase.ts";
@@ -14,7 +16,6 @@ const PAGE_BYTES = 65_536;
 const PAGES_MAX = 512;
 const SEGMENTS_MAX = 64;
 const BUFFER_BYTES = 4 << 20;
-const RSS_EVERY_MS = 500;
 /** What Linux gives by default. */
 const SLOW_BUFFER_BYTES = 212_992;
 const SLOW_EVERY = 100;
@@ -48,7 +49,7 @@ export type CountReport = {
   readonly received: number;
   readonly kernelDrops: number;
   readonly gaps: number;
-  readonly rssMegabytes: { readonly begin: number; readonly end: number; readonly max: number };
+  readonly rssMegabytes: RssRange;
   readonly pagesInUse: number;
   readonly phases: readonly PhaseReport[];
   readonly problems: readonly string[];
@@ -180,22 +181,6 @@ function faultsOf(phase: Phase, sent: SendReport, arrivals: Arrivals, stats: Udp
   }
   law(gaps >= kernelDrops && gaps <= kernelDrops * SEGMENTS_MAX, `${gaps} gaps by ${kernelDrops} drops`);
   return faults;
-}
-
-/** Of this process, looked at now and then. */
-class RssWatch {
-  readonly #begin = rssMegabytes();
-  #max = this.#begin;
-  readonly #timer = setInterval(() => (this.#max = Math.max(this.#max, rssMegabytes())), RSS_EVERY_MS);
-
-  end(): CountReport["rssMegabytes"] {
-    clearInterval(this.#timer);
-    return { begin: this.#begin, end: rssMegabytes(), max: this.#max };
-  }
-}
-
-function rssMegabytes(): number {
-  return Math.round(process.memoryUsage.rss() / 1e6);
 }
 
 function round(value: number): number {

@@ -8,11 +8,18 @@ import { once } from "node:events";
 import net from "node:net";
 import { test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
+import { loadLibc } from "../../src/os/libc.ts";
 import { receive } from "../../src/tcp/index.ts";
 import type { Mbuf } from "../../src/tcp/index.ts";
 import { poolFor, until } from "../support/at-rest.ts";
 import { isPattern, pattern } from "../support/pattern.ts";
 import { ENGINES, connect, listen, portOf, socketPair, write } from "../support/sockets.ts";
+
+/** Node 20 and 22 take it for an end, and only the system knows better. */
+const noReset =
+  Number.parseInt(process.versions.node, 10) < 24 &&
+  loadLibc().libc === null &&
+  "there are no system calls to ask with";
 
 for (const engine of ENGINES) {
   test(`${engine}: half-open: after the other side's end the socket still writes`, async (t) => {
@@ -64,6 +71,28 @@ for (const engine of ENGINES) {
       m.release();
     }
   });
+
+  test(
+    `${engine}: a reset that arrives together with the last bytes is an error, and no end`,
+    { skip: noReset },
+    async (t) => {
+      const pool = poolFor(t);
+      let bytes = 0;
+      let ends = 0;
+      const { near, far } = await socketPair(t, (socket) => {
+        receive(socket, { pool, engine }, (m) => (bytes += m.length));
+        socket.on("end", () => ends++);
+      });
+      far.write(pattern(0, 1_000));
+      far.resetAndDestroy(); // in the same turn, before anybody reads
+      const [error] = (await once(near, "error")) as [NodeJS.ErrnoException];
+      assert.equal(error.code, "ECONNRESET");
+      assert.equal(error.syscall, "read");
+      assert.equal(ends, 0);
+      assert(bytes === 0 || bytes === 1_000, "the system may let go of what came before the reset");
+      await until(() => pool.stats().inUse === 0, "no page stays out");
+    },
+  );
 
   test(`${engine}: a reset while the consumer iterates is thrown into the loop`, async (t) => {
     const pool = poolFor(t);
