@@ -2,8 +2,8 @@ import { copyBytes } from "../memory/copy-bytes.ts";
 import { addressOf } from "../os/address-of.ts";
 import { loadPageExchange } from "../os/page-exchange.ts";
 
-/** Sizes at which flipping is compared with copying. */
-const SIZES: readonly number[] = [262_144, 524_288, 1_048_576, 2_097_152, 4_194_304];
+/** Sizes at which flipping is compared with copying; below them four system calls cost more than any copy. */
+const SIZES: readonly number[] = [524_288, 1_048_576, 2_097_152, 4_194_304];
 const ROUNDS = 7;
 /** By how much a flip has to win: measurements vary, and a flip that is slower than a copy is worse than one that was not made. */
 const MARGIN = 1.15;
