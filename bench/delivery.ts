@@ -5,6 +5,7 @@ import { cursorTable, cursorTargets } from "./cursor.ts";
 import { fileTable, fileTargets } from "./delivery-file.ts";
 import { flipTable, flipTargets } from "./delivery-flip.ts";
 import { streamsTable } from "./delivery-streams.ts";
+import { intoTable } from "./delivery-into.ts";
 import { relayTable, relayTargets } from "./delivery-relay.ts";
 import { describeMachine } from "./machine.ts";
 import type { Report } from "./report.ts";
@@ -17,6 +18,7 @@ export async function benchDelivery(options: BenchOptions): Promise<Report> {
   const relay = await relayTable(options, remarks);
   const file = await fileTable(options);
   const streams = await streamsTable(options);
+  const into = await intoTable(options, remarks);
   const flip = flipTable(remarks);
   const cursor = await cursorTable(options);
   return {
@@ -25,7 +27,7 @@ export async function benchDelivery(options: BenchOptions): Promise<Report> {
     machine: describeMachine(),
     runCount: options.runCount,
     isQuick: options.isQuick,
-    tables: [relay, file, streams, flip, cursor].filter((table) => table !== null),
+    tables: [relay, file, streams, into, flip, cursor].filter((table) => table !== null),
     targets: [...relayTargets(relay), ...fileTargets(file), ...flipTargets(flip), ...cursorTargets(cursor)],
     remarks,
   };

@@ -4,8 +4,8 @@
  *     node dist/examples/wasm-digest.js --port 9000
  *     socat -u FILE:big.bin TCP:127.0.0.1:9000
  *
- * The kernel writes into a page, and the page itself is put into the module's memory where that pays on this machine (`zeroCopy.flipMinBytes`); else its
- * bytes are copied there, once. One line for each connection, and how its bytes went.
+ * Where there are system calls the kernel itself writes into the module's memory. Else it writes into pages, and they, or their bytes, are put there. One line for
+ * each connection, and how its bytes went.
  */
 import { createServer } from "node:net";
 import type { Socket } from "node:net";
@@ -58,8 +58,7 @@ async function digestOf(socket: Socket): Promise<{ bytes: number; digest: string
 const { values } = parseArgs({ options: { port: { type: "string", default: "9000" } } });
 const server = createServer((socket) => {
   digestOf(socket).then(
-    ({ bytes, digest }) =>
-      print(`${digest}  ${bytes} bytes; ${zeroCopy.flipped} pages flipped, ${zeroCopy.copied} bytes copied in all`),
+    ({ bytes, digest }) => print(`${digest}  ${bytes} bytes; in all ${how()}`),
     (error: unknown) => print(String(error)),
   );
 });
@@ -67,6 +66,11 @@ server.listen(Number(values.port), "127.0.0.1", () => {
   const address = server.address();
   print(`listening on port ${typeof address === "object" ? address?.port : address}`);
 });
+
+function how(): string {
+  const { received, flipped, copied } = zeroCopy;
+  return `${received} bytes received in place, ${flipped} pages flipped, ${copied} bytes copied`;
+}
 
 function print(text: string): void {
   process.stdout.write(`${text}\n`);

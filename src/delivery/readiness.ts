@@ -30,7 +30,7 @@ export type WatchedSocket = {
  *     socket ──▶ epoll set (a dgram handle's descriptor, see udp/doorbell.ts) ──▶ ring ──take──▶ wake() of each that became something
  *
  * Edge-triggered: a socket is put in once and costs no system call per wake-up. The set is made for the first socket and closed
- * with the last, keeps the process alive meanwhile (Node's own handles do not: nobody reads through them), and costs one
+ * with the last, keeps the process alive while somebody waits for one (Node's own handles do not: nobody reads through them), and costs one
  * descriptor a thread. Thread: its own.
  */
 class Readiness {
@@ -38,19 +38,27 @@ class Readiness {
   readonly #byToken = new Map<number, WatchedSocket>();
   #set: { readonly edges: Edges; readonly handle: UdpHandle } | null = null;
   #nextToken = 1;
+  /** Sockets somebody waits for: those with wakes. */
+  #awaited = 0;
 
   /** @throws Error when there is no epoll set to be had, or the socket cannot be watched */
   enter(socket: Socket, wake: Wake): WatchedSocket {
     const { watched } = this.#bySocket.get(socket) ?? this.#add(socket);
+    if (watched.wakes.size === 0 && ++this.#awaited === 1) this.#set?.handle.ref();
     watched.wakes.add(wake);
     return watched;
   }
 
+  /** Wakes no more, and does not keep the process alive for it; the socket stays in the set, to be entered again or to leave. */
+  rest(socket: Socket, wake: Wake): void {
+    const wakes = this.#bySocket.get(socket)?.watched.wakes;
+    if (wakes?.delete(wake) === true && wakes.size === 0 && --this.#awaited === 0) this.#set?.handle.unref();
+  }
+
   leave(socket: Socket, wake: Wake): void {
+    this.rest(socket, wake);
     const entry = this.#bySocket.get(socket);
-    if (entry === undefined) return;
-    entry.watched.wakes.delete(wake);
-    if (entry.watched.wakes.size > 0) return;
+    if (entry === undefined || entry.watched.wakes.size > 0) return;
     this.#bySocket.delete(socket);
     this.#byToken.delete(entry.token);
     const fd = descriptorOf(socket); // a closed one has left by itself

@@ -1,126 +1,83 @@
+import { fstatSync } from "node:fs";
 import type { Socket } from "node:net";
-import { finished } from "node:stream";
 import { JumboError } from "../errors.ts";
-import type { Mbuf } from "../mbuf/mbuf.ts";
 import { optionInvalid } from "../option.ts";
-import { receive } from "../tcp/receive.ts";
-import type { ReceiveOptions } from "../tcp/receive.ts";
-import { letGoWith } from "../pool/let-go.ts";
-import { placeOf, putMbufs } from "./place-in.ts";
-import type { Place } from "./place-in.ts";
+import { loadRecvCall } from "../os/recv-call.ts";
+import type { RecvCallOrReason } from "../os/recv-call.ts";
+import { JumboPool } from "../pool/pool.ts";
+import { assertReceivable } from "../tcp/receive.ts";
+import { whyNoHandles } from "../udp/node-internals.ts";
+import { IntoIntake } from "./into-intake.ts";
+import type { IntoEngine } from "./into-source.ts";
+import { descriptorOf, whyNoKernelSocket } from "./socket-handle.ts";
 
-const intakes = new WeakMap<Socket, Intake>();
+/** What `receiveInto()` takes beside socket and target. */
+export type ReceiveIntoOptions = {
+  /** Where the pages come from, when pages are needed. */
+  readonly pool: JumboPool;
+  /** `auto` (default): `recv` where the kernel can write into the target itself, else `pages`; {@link receiveIntoEngine} tells why. */
+  readonly engine?: "auto" | IntoEngine;
+};
+
+const intakes = new WeakMap<Socket, IntoIntake>();
 
 /**
  * Receives from `socket` into memory of yours, until it is full or the socket has ended: the zero_copy(9) read.
  *
- * Whole pages are **flipped** into the target where that pays: the target lies in a WebAssembly memory, both are page-aligned, nobody else holds the
- * page, the stretch is at least `zeroCopy.flipMinBytes` long. Anything else is **copied**, once. Either way the bytes are the same;
- * `zeroCopy` counts.
+ *     recv     kernel ──────────▶ target                  no page, no copy but the kernel's: Linux with koffi, TCP and Unix sockets
+ *     pages    kernel ──▶ page ──▶ target                 everywhere: flipped where it pays, else copied once
  *
- * One call after the other on one socket; the first one's `options` count. Between calls the socket is paused, and what has arrived already
- * waits in pages for the next call: read to the end, or destroy the socket before it.
+ * Either way the bytes are the same; `zeroCopy` counts. With `recv` the socket's `bytesRead` does not.
+ *
+ * One call after the other on one socket; the first one's `options` count. Until the call settles the target is ours. Between calls nothing is
+ * read: what comes waits in the kernel (with `pages`, what has arrived already in pages), and an end or reset is seen by the next call. Read
+ * to the end, or destroy the socket before it.
  *
  * @returns how many bytes: `target.length`, or less at the end of the socket; 0 after it
  * @throws (as rejection) JumboError `ERR_JUMBO_OPTION_INVALID`, `ERR_JUMBO_RECEIVER_ACTIVE` while another call is pending, as `receive()`;
- *   the socket's error; what came before it is returned first
+ *   `ERR_JUMBO_TARGET_LOST` when the target is detached (`memory.grow`, a transfer) or has shrunk before it was full; the socket's error: what
+ *   came before it is returned first
  */
-export async function receiveInto(socket: Socket, target: Uint8Array, options: ReceiveOptions): Promise<number> {
+export async function receiveInto(socket: Socket, target: Uint8Array, options: ReceiveIntoOptions): Promise<number> {
   if (!(target instanceof Uint8Array)) throw optionInvalid("target", "a Uint8Array", target);
   let intake = intakes.get(socket);
-  if (intake === undefined) intakes.set(socket, (intake = new Intake(socket, options)));
-  return intake.fill(target);
+  if (intake === undefined) intakes.set(socket, (intake = intakeOf(socket, options)));
+  return intake.take(target);
 }
 
-type Call = {
-  readonly place: Place;
-  readonly resolve: (bytes: number) => void;
-  readonly reject: (error: unknown) => void;
-};
+/** How {@link receiveInto} reads from `socket`, or would, and why it is not `recv`; null when it is, or when the caller chose. */
+export function receiveIntoEngine(socket: Socket): {
+  readonly engine: IntoEngine;
+  readonly engineReason: string | null;
+} {
+  const intake = intakes.get(socket);
+  if (intake !== undefined) return { engine: intake.engine, engineReason: intake.engineReason };
+  const found = recvFor(socket);
+  return found.call === null ? { engine: "pages", engineReason: found.reason } : { engine: "recv", engineReason: null };
+}
 
-/** Mbufs that wait before the socket is paused; they rarely do, as each is put as soon as the receiver has let it go. */
-const WAITING_MAX = 16;
+function intakeOf(socket: Socket, options: ReceiveIntoOptions): IntoIntake {
+  assertReceivable(socket);
+  const { pool, engine = "auto" } = options ?? {};
+  if (!(pool instanceof JumboPool)) throw optionInvalid("pool", "a JumboPool", pool);
+  if (pool.isClosed) throw new JumboError("ERR_JUMBO_POOL_CLOSED", "the pool has been closed");
+  if (engine !== "auto" && engine !== "recv" && engine !== "pages")
+    throw optionInvalid("engine", '"auto", "recv" or "pages"', engine);
+  if (engine === "pages") return new IntoIntake(socket, pool, null, null);
+  const found = recvFor(socket);
+  if (found.call !== null) return new IntoIntake(socket, pool, found.call, null);
+  if (engine === "recv") throw optionInvalid("engine", `one that can be had (${found.reason})`, engine);
+  return new IntoIntake(socket, pool, null, found.reason);
+}
 
-/** The bytes of one socket on their way into one target after the other. */
-class Intake {
-  readonly #socket: Socket;
-  /** Held, in order; of the first one `#skip` bytes have been put already. */
-  readonly #waiting: Mbuf[] = [];
-  #skip = 0;
-  #call: Call | null = null;
-  #filled = 0;
-  #end: { readonly error: Error | null } | null = null;
-  #isScheduled = false;
+/** The system call to receive with, or why the kernel cannot write to a target from `socket`. */
+function recvFor(socket: Socket): RecvCallOrReason {
+  const reason = whyNoHandles() ?? whyNoKernelSocket(socket) ?? whyNoSocket(socket);
+  return reason === null ? loadRecvCall() : { call: null, reason };
+}
 
-  /** @throws JumboError as `receive()` */
-  constructor(socket: Socket, options: ReceiveOptions) {
-    this.#socket = socket;
-    receive(socket, options, (mbuf) => this.#take(mbuf));
-    finished(socket, { writable: false }, (error) => {
-      this.#end = { error: error ?? null };
-      this.#put();
-      if (this.#end.error !== null) this.#drop();
-    });
-  }
-
-  fill(target: Uint8Array): Promise<number> {
-    if (this.#call !== null)
-      return Promise.reject(
-        new JumboError("ERR_JUMBO_RECEIVER_ACTIVE", "another receiveInto() is pending on this socket"),
-      );
-    return new Promise((resolve, reject) => {
-      this.#call = { place: placeOf(target), resolve, reject };
-      this.#filled = 0;
-      this.#put();
-      if (this.#call !== null) this.#socket.resume();
-    });
-  }
-
-  #take(mbuf: Mbuf): boolean {
-    this.#waiting.push(mbuf.hold());
-    // Not now: until this returns the receiver has a hold on the page too, and nothing could be flipped.
-    if (!this.#isScheduled) queueMicrotask(() => this.#put());
-    this.#isScheduled = true;
-    return this.#call !== null && this.#waiting.length < WAITING_MAX;
-  }
-
-  #put(): void {
-    this.#isScheduled = false;
-    const call = this.#call;
-    if (call === null) return;
-    const put = putMbufs(this.#waiting, this.#skip, call.place, this.#filled);
-    this.#filled += put;
-    this.#letGo(put);
-    const isFull = this.#filled === call.place.target.length;
-    if (isFull || this.#end !== null) this.#answer(call);
-    else if (this.#socket.isPaused()) this.#socket.resume();
-  }
-
-  #answer({ resolve, reject }: Call): void {
-    this.#call = null;
-    const error = this.#end?.error ?? null;
-    if (error !== null && this.#filled === 0) reject(error);
-    else resolve(this.#filled);
-    if (!this.#socket.destroyed && this.#end === null) this.#socket.pause();
-  }
-
-  /** Releases what has been put wholly. */
-  #letGo(bytes: number): void {
-    let left = bytes + this.#skip;
-    let count = 0;
-    for (const mbuf of this.#waiting) {
-      if (mbuf.length > left) break;
-      left -= mbuf.length;
-      letGoWith(() => mbuf.release());
-      count++;
-    }
-    this.#waiting.splice(0, count);
-    this.#skip = left;
-  }
-
-  /** The socket has failed: who asks later is told so. */
-  #drop(): void {
-    for (const mbuf of this.#waiting.splice(0)) letGoWith(() => mbuf.release());
-    this.#skip = 0;
-  }
+/** A pipe between processes has the same handle as a Unix socket. */
+function whyNoSocket(socket: Socket): string | null {
+  const fd = descriptorOf(socket);
+  return fd < 0 || fstatSync(fd).isSocket() ? null : "a pipe is no socket";
 }

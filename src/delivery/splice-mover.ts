@@ -6,6 +6,7 @@ import type { Mover } from "./mover.ts";
 import { readiness } from "./readiness.ts";
 import type { WatchedSocket } from "./readiness.ts";
 import { handleOf } from "./socket-handle.ts";
+import { giveReadingBack, keepAwake, takeReading } from "./socket-reading.ts";
 
 /** Splices in a turn before the rest of the event loop has its turn. */
 const ROUNDS_MAX = 16;
@@ -60,12 +61,10 @@ export class SpliceMover implements Mover {
     if (this.#isClosed) return;
     const connecting = [this.#from, this.#to].find((socket) => socket.connecting);
     if (connecting !== undefined) return void connecting.once("connect", this.#onConnect);
-    for (let chunk = readChunk(this.#from); chunk !== null; chunk = readChunk(this.#from)) {
+    for (const chunk of takeReading(this.#from)) {
       this.bytesRead += chunk.length;
       this.#to.write(chunk);
     }
-    handleOf(this.#from)?.readStop(); // in the same turn: nothing is read in between
-    this.#setReading(false);
     this.#to.write("", () => {
       this.bytesWritten = this.bytesRead;
       if (this.#isClosed) return;
@@ -176,34 +175,13 @@ export class SpliceMover implements Mover {
     this.close();
     this.hasEnded = true;
     this.#to.end();
-    this.#handBack();
+    giveReadingBack(this.#from);
     this.#from.resume();
   }
 
   #fallBack(reason: string): void {
     this.close();
-    this.#handBack();
+    giveReadingBack(this.#from);
     this.#giveUp(reason);
   }
-
-  /** Lets Node read again. */
-  #handBack(): void {
-    handleOf(this.#from)?.readStart();
-    this.#setReading(true);
-  }
-
-  #setReading(isReading: boolean): void {
-    const handle = handleOf(this.#from);
-    if (handle !== null) handle.reading = isReading;
-  }
-}
-
-/** What Node has read already; null when that is all. */
-function readChunk(socket: Socket): Buffer | null {
-  return socket.read() as Buffer | null; // no encoding is set, which was checked
-}
-
-/** Begins the idle timeout of `socket` again, if it has one: what the kernel moves Node does not see. */
-function keepAwake(socket: Socket): void {
-  if (socket.timeout !== undefined && socket.timeout > 0) socket.setTimeout(socket.timeout);
 }

@@ -1,10 +1,11 @@
-/** Shows that `examples/wasm-digest` computes the digest of what it was sent, over more than one window. */
+/** Shows that `examples/wasm-digest` computes the digest of what it was sent, over more than one window, and that JavaScript copies no byte of it. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import net from "node:net";
 import path from "node:path";
 import { test } from "node:test";
+import { loadRecvCall } from "../../src/os/recv-call.ts";
 import { pattern } from "../support/pattern.ts";
 import { until } from "../support/at-rest.ts";
 
@@ -20,6 +21,7 @@ test("the digest is that of the bytes sent", async (t) => {
   const child = spawn(process.execPath, [EXAMPLE, "--port", "0"], { stdio: ["ignore", "pipe", "inherit"] });
   t.after(() => child.kill());
   let text = "";
+  let all = 0;
   child.stdout.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
   await until(() => /port \d+\n/.test(text), "listening");
   for (const length of [0, 10, 9_000_001]) {
@@ -30,6 +32,11 @@ test("the digest is that of the bytes sent", async (t) => {
     socket.end(bytes);
     await until(() => text.split("\n").length > 2, "a digest");
     assert.match(text, new RegExp(`^${fnv1a(bytes)}  ${length} bytes; `, "m"));
+    all += length;
+    const [received, copied] = [/(\d+) bytes received/, /(\d+) bytes copied/].map((count) =>
+      Number(count.exec(text)?.[1]),
+    );
+    if (loadRecvCall().call !== null) assert.deepEqual([received, copied], [all, 0]);
     if (!socket.closed) await once(socket.resume(), "close");
   }
 });
