@@ -17,10 +17,10 @@ import type { BenchOptions } from "./run.ts";
 export async function fileTable({ runCount, isQuick }: BenchOptions): Promise<Table | null> {
   const sender = compileC("tcp-sender");
   if (sender.program === null) return null;
-  const bytes = isQuick ? 100e6 : 500e6;
+  const bytes = isQuick ? 100e6 : 2e9;
   // In memory where there is such a place: a disk would be what is measured.
   const folder = mkdtempSync(path.join(existsSync("/dev/shm") ? "/dev/shm" : os.tmpdir(), "jumbo-bench-"));
-  const title = `file: ${bytes / 1e6} MB from a socket`;
+  const title = `file: ${bytes / 1e9} GB from a socket`;
   const measure = async (kind: string): Promise<Figures> => {
     const origin = await startOrigin(sender.program, bytes);
     const args = ["file", kind, String(origin.port), path.join(folder, "out")];

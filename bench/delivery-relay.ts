@@ -33,7 +33,7 @@ export async function relayTable({ runCount, isQuick }: BenchOptions, remarks: s
     remarks.push("relay and file are left out: their sender and receiver are C programs, and there is no C compiler");
     return null;
   }
-  const bytes = isQuick ? 200e6 : 4e9;
+  const bytes = isQuick ? 200e6 : 10e9;
   const title = `relay: ${bytes / 1e9} GB over one connection`;
   const measure = async (start: (originPort: number) => Promise<Running>): Promise<Figures> => {
     const origin = await startOrigin(sender.program, bytes);

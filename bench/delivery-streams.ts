@@ -15,8 +15,8 @@ const KINDS = ["socket", "readableOf", "duplexOf", "toWeb", "webStreamOf"] as co
 export async function streamsTable({ runCount, isQuick }: BenchOptions): Promise<Table | null> {
   const sender = compileC("tcp-sender");
   if (sender.program === null) return null;
-  const bytes = isQuick ? 100e6 : 500e6;
-  const title = `streams: ${bytes / 1e6} MB from a socket through a stream`;
+  const bytes = isQuick ? 100e6 : 2e9;
+  const title = `streams: ${bytes / 1e9} GB from a socket through a stream`;
   const measure = async (kind: string): Promise<Figures> => {
     const origin = await startOrigin(sender.program, bytes);
     const args = ["stream", kind, String(origin.port)];

@@ -13,5 +13,6 @@ export { duplexOf, readableOf, webStreamOf } from "./streams.ts";
 export { receiveInto, receiveIntoEngine } from "./receive-into.ts";
 export type { ReceiveIntoOptions } from "./receive-into.ts";
 export type { IntoEngine } from "./into-source.ts";
+export { moveInto } from "./move-into.ts";
 export { zeroCopy } from "./zero-copy.ts";
 export type { ZeroCopy } from "./zero-copy.ts";

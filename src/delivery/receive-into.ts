@@ -25,7 +25,7 @@ const intakes = new WeakMap<Socket, IntoIntake>();
  * Receives from `socket` into memory of yours, until it is full or the socket has ended: the zero_copy(9) read.
  *
  *     recv     kernel ──────────▶ target                  no page, no copy but the kernel's: Linux with koffi, TCP and Unix sockets
- *     pages    kernel ──▶ page ──▶ target                 everywhere: flipped where it pays, else copied once
+ *     pages    kernel ──▶ page ──▶ target                 everywhere: flipped where it pays, else copied once, as by {@link moveInto}
  *
  * Either way the bytes are the same; `zeroCopy` counts. With `recv` the socket's `bytesRead` does not.
  *

@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import type { KernelPipe, SpliceCalls } from "../os/splice-calls.ts";
+import { takeSocketError } from "../os/socket-error.ts";
 import { systemError } from "../os/system-error.ts";
 import { PIPE_BYTES, discardPipe, putBackPipe, takePipe } from "./kernel-pipes.ts";
 import type { Mover } from "./mover.ts";
@@ -166,8 +167,8 @@ export class SpliceMover implements Mover {
     if (this.#isClosed || target === null || !target.hasFailed) return;
     target.hasFailed = false;
     const to = handleOf(this.#to);
-    const errno = to === null ? 0 : this.#calls.takeError(to.fd);
-    if (errno > 0) this.#to.destroy(systemError(-errno, "splice"));
+    const errno = to === null ? 0 : takeSocketError(to.fd);
+    if (errno < 0) this.#to.destroy(systemError(errno, "splice"));
   }
 
   /** The source has ended, and nothing is in the pipe. */

@@ -6,6 +6,7 @@ import { areEqual, copyOut, dequeOver, find } from "./chain-search.ts";
 import { ChainReadable } from "./chain-stream.ts";
 import { Cursor } from "./cursor.ts";
 import { Mbuf } from "./mbuf.ts";
+import type { Segment } from "./segment.ts";
 import { SegmentDeque } from "./segment-deque.ts";
 import { letGo } from "./storage.ts";
 
@@ -274,6 +275,12 @@ export class MbufChain implements Iterable<Buffer>, AsyncIterable<Buffer> {
   /** Same as {@link release}, but nothing when it was released inside the block: for `using`. */
   [Symbol.dispose](): void {
     if (!this.isReleased) this.release();
+  }
+
+  /** @internal The segments themselves, with the storages they lie in; the holds stay the chain's. */
+  parts(): Segment[] {
+    const deque = this.#live();
+    return Array.from({ length: deque.count }, (_, index) => deque.get(deque.first + index)!);
   }
 
   /** @internal Walks everything and checks every law of structure. */

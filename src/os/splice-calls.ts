@@ -19,20 +19,16 @@ export type SpliceCalls = {
   /** A pipe with room for `sizeBytes`, or for what this user may have; −errno. Whoever asked closes it. */
   readonly makePipe: (sizeBytes: number) => KernelPipe | number;
   readonly closePipe: (pipe: KernelPipe) => void;
-  /** The error that is waiting on a socket, which is taken away; 0 when there is none. As errno, not negative. */
-  readonly takeError: (fd: number) => number;
 };
 
 export type SpliceCallsOrReason = { readonly calls: SpliceCalls } | { readonly calls: null; readonly reason: string };
 
-// From <fcntl.h>, <bits/fcntl-linux.h>, <asm-generic/socket.h>, <asm-generic/errno-base.h>; the same on x86-64 and arm64.
+// From <fcntl.h>, <bits/fcntl-linux.h>, <asm-generic/errno-base.h>; the same on x86-64 and arm64.
 const SPLICE_F_MOVE = 1;
 const SPLICE_F_NONBLOCK = 2;
 const O_NONBLOCK = 0o4000;
 const O_CLOEXEC = 0o2000000;
 const F_SETPIPE_SZ = 1031;
-const SOL_SOCKET = 1;
-const SO_ERROR = 4;
 const EBADF = 9;
 const EACCES = 13;
 /** What every process can open. */
@@ -56,10 +52,8 @@ function load(): SpliceCallsOrReason {
   const dup3 = func("int dup3(int from, int to, int flags)");
   const fcntl = func("int fcntl(int fd, int command, ...)");
   const close = func("int close(int fd)");
-  const getsockopt = func("int getsockopt(int fd, int level, int name, void *value, void *length)");
   // Off V8's heap, and referenced by the closures below; the kernel uses it during each call only.
   const ints = new Int32Array(new ArrayBuffer(128), 0, 2);
-  const length = new Int32Array(new ArrayBuffer(128), 0, 1);
   const calls: SpliceCalls = {
     splice: (from, to, lengthBytes) => {
       const moved = Number(splice(from, 0, to, 0, lengthBytes, SPLICE_F_MOVE | SPLICE_F_NONBLOCK));
@@ -83,10 +77,6 @@ function load(): SpliceCallsOrReason {
       return error;
     },
     closePipe,
-    takeError: (fd) => {
-      [ints[0], length[0]] = [0, 4];
-      return (getsockopt(fd, SOL_SOCKET, SO_ERROR, ints, length) as number) < 0 ? errno() : (ints[0] ?? 0);
-    },
   };
   // A sandbox may forbid the call: then it says so, also when there is no such descriptor.
   const answer = calls.splice(-1, -1, 1);

@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import net from "node:net";
 import { descriptorOf } from "../../src/delivery/socket-handle.ts";
-import { loadSpliceCalls } from "../../src/os/splice-calls.ts";
+import { takeSocketError } from "../../src/os/socket-error.ts";
 import { isPattern, pattern } from "../support/pattern.ts";
 import { Random } from "../support/random.ts";
 
@@ -89,7 +89,7 @@ async function act(socket: net.Socket, isSender: boolean, limitBytes: number, pr
   socket.resume();
   socket.on("end", () => {
     // Node 20 and 22 tell of an end when a reset comes together with bytes; the system knows better.
-    const isReset = (loadSpliceCalls().calls?.takeError(descriptorOf(socket)) ?? 0) > 0;
+    const isReset = takeSocketError(descriptorOf(socket)) < 0;
     if (!isReset) problems.push(`an end after ${received} bytes, where a reset was wanted`);
     socket.destroy();
   });
