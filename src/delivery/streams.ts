@@ -7,7 +7,7 @@ import type { ReceiveOptions } from "../tcp/receive.ts";
 
 /**
  * What a receiver receives as a stream of Node's, for `pipeline`. **Copies each mbuf**: a stream cannot tell when its reader is done with a chunk. So
- * every page goes back at once. To keep the pages use `relay()` or `writeTo()`. It costs about as much CPU as the socket itself as a stream, up to 1.4 times as
+ * every page goes back at once. To keep the pages use `relay()` or `writeTo()`. It costs about as much CPU as the socket itself as a stream, up to 1.5 times as
  * much (`npm run bench -- delivery`).
  *
  * Ends and fails as the receiver does; destroying it ends the iteration, and with it the receiver's socket.
