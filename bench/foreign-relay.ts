@@ -60,7 +60,14 @@ events {} stream { proxy_buffer_size 64k; server { listen 127.0.0.1:${port}; pro
   return file;
 }
 
+let parent: string | undefined;
+
+/** A folder that goes with this process. */
 function temporaryFolder(): string {
+  return mkdtempSync(path.join((parent ??= makeParent()), "run-"));
+}
+
+function makeParent(): string {
   const folder = mkdtempSync(path.join(os.tmpdir(), "jumbo-bench-"));
   process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
   return folder;
